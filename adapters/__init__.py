@@ -1,0 +1,1 @@
+"""Drivers that implement the ports of :mod:`hems.devices` for real and simulated devices."""

@@ -1,0 +1,1 @@
+"""Which adapter types exist: type name → settings model and factory. An explicit table, no import magic."""

@@ -1,0 +1,1 @@
+"""The only sockets, tasks and timers of the EEBUS stack."""

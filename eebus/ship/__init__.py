@@ -1,0 +1,1 @@
+"""SHIP: frames, handshake, connection, trust and identity, without any input or output."""

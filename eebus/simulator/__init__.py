@@ -1,0 +1,1 @@
+"""Peers to test against: a control box (Steuerbox) and faults."""

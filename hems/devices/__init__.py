@@ -1,0 +1,28 @@
+"""The ports: what the gateway needs of a device or a meter, and nothing else.
+
+Power is signed everywhere in the gateway: drawing from the house is positive, feeding into it is negative.
+"""
+
+from hems.devices.capabilities import Capabilities, Direction, Fallback, Kind
+from hems.devices.errors import DeviceError, DeviceUnreachable, WriteRefused
+from hems.devices.ports import Device, DeviceSample, Meter, MeterSample, Readback
+from hems.devices.power import FeasiblePowers, PowerRange
+from hems.devices.setpoint import Setpoint
+
+__all__ = [
+    "Capabilities",
+    "Device",
+    "DeviceError",
+    "DeviceSample",
+    "DeviceUnreachable",
+    "Direction",
+    "Fallback",
+    "FeasiblePowers",
+    "Kind",
+    "Meter",
+    "MeterSample",
+    "PowerRange",
+    "Readback",
+    "Setpoint",
+    "WriteRefused",
+]

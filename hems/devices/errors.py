@@ -1,0 +1,13 @@
+"""What a device may fail with. Adapters raise nothing else."""
+
+
+class DeviceError(Exception):
+    """A device did not do what it was asked for; the text names the device, the request and the remedy."""
+
+
+class DeviceUnreachable(DeviceError):
+    """No answer: network, power or address."""
+
+
+class WriteRefused(DeviceError):
+    """The device answered and refused, or read back another value than was written."""
