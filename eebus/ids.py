@@ -1,6 +1,7 @@
 """Identifiers that cross module borders, as plain strings with a checked constructor."""
 
 import re
+from enum import StrEnum
 from typing import NewType
 
 from eebus.errors import LocalError
@@ -10,6 +11,14 @@ Ski = NewType("Ski", str)
 
 ShipId = NewType("ShipId", str)
 """SHIP ID: names a node for life; 1 to 63 bytes (SHIP 7.3.2)."""
+
+
+class PeerRole(StrEnum):
+    """What a trusted peer may do: only a control box may bind or write limits and failsafe values."""
+
+    CONTROL_BOX = "control-box"
+    DEVICE = "device"
+
 
 _SKI = re.compile(r"[0-9a-f]{40}")
 _MAX_SHIP_ID_BYTES = 63
