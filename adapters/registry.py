@@ -1,1 +1,84 @@
-"""Which adapter types exist: type name → settings model and factory. An explicit table, no import magic."""
+"""Which adapter types exist: type name → settings model and factory. An explicit table, no import magic.
+
+`hems.config` asks for the unions of settings, `hems.app` makes devices and meters; neither knows a concrete
+adapter.
+"""
+
+import functools
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Generic, TypeVar
+
+from pydantic import Field
+
+from adapters.context import Context
+from adapters.settings import AdapterSettings
+from adapters.simulated.battery_device import SIMULATED_BATTERY_TYPE, SimulatedBatterySettings, make_battery
+from hems.devices import Device, Meter
+
+__all__ = ["DEFAULT_REGISTRY", "AdapterSettings", "Context", "DeviceType", "MeterType", "Registry"]
+
+S = TypeVar("S", bound=AdapterSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceType(Generic[S]):
+    """One kind of `adapter:` block under `devices`. `make` takes the device's name, settings and context."""
+
+    name: str
+    settings: type[S]
+    make: Callable[[str, S, Context], Device]
+
+
+@dataclass(frozen=True, slots=True)
+class MeterType(Generic[S]):
+    """One kind of `meter:` block. `make` takes the meter's name, settings and context."""
+
+    name: str
+    settings: type[S]
+    make: Callable[[str, S, Context], Meter]
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """The adapter types that a gateway knows."""
+
+    device_types: tuple[DeviceType[Any], ...]
+    meter_types: tuple[MeterType[Any], ...]
+
+    def device_settings(self) -> Any:
+        """The type of a device's `adapter:` block, for a pydantic annotation."""
+        return _union([device_type.settings for device_type in self.device_types])
+
+    def meter_settings(self) -> Any:
+        """The type of the `meter:` block, for a pydantic annotation."""
+        return _union([meter_type.settings for meter_type in self.meter_types])
+
+    def make_device(self, name: str, settings: AdapterSettings, context: Context) -> Device:
+        """Make the device that `settings` describe. It does no I/O before `connect`."""
+        return _named(self.device_types, settings.type).make(name, settings, context)
+
+    def make_meter(self, name: str, settings: AdapterSettings, context: Context) -> Meter:
+        """Make the meter that `settings` describe. It does no I/O before `connect`."""
+        return _named(self.meter_types, settings.type).make(name, settings, context)
+
+
+T = TypeVar("T", DeviceType[Any], MeterType[Any])
+
+
+def _named(types: Sequence[T], name: str) -> T:
+    return next(entry for entry in types if entry.name == name)
+
+
+def _union(models: Sequence[type[AdapterSettings]]) -> Any:
+    if len(models) < 2:
+        return models[0] if models else AdapterSettings
+    return Annotated[functools.reduce(operator.or_, models), Field(discriminator="type")]
+
+
+DEFAULT_REGISTRY = Registry(
+    device_types=(DeviceType(SIMULATED_BATTERY_TYPE, SimulatedBatterySettings, make_battery),),
+    meter_types=(),
+)
+"""The types that come with the gateway."""
