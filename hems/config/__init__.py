@@ -1,0 +1,37 @@
+"""The configuration file: read, checked as a whole, and explained when something is wrong."""
+
+from hems.config.loading import SOCKET_NAME, load
+from hems.config.mistakes import ConfigError, Mistake
+from hems.config.models import (
+    METER_NAME,
+    Configuration,
+    DeviceSettings,
+    EebusSettings,
+    FailsafeSettings,
+    GridConnectionPointSettings,
+    LogSettings,
+    PeerSettings,
+    SiteSettings,
+    SwitchSettings,
+)
+from hems.config.schema import AdapterRegistry, configuration_model, schema_text
+
+__all__ = [
+    "METER_NAME",
+    "SOCKET_NAME",
+    "AdapterRegistry",
+    "ConfigError",
+    "Configuration",
+    "DeviceSettings",
+    "EebusSettings",
+    "FailsafeSettings",
+    "GridConnectionPointSettings",
+    "LogSettings",
+    "Mistake",
+    "PeerSettings",
+    "SiteSettings",
+    "SwitchSettings",
+    "configuration_model",
+    "load",
+    "schema_text",
+]

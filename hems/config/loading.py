@@ -1,0 +1,291 @@
+"""From file, environment and options to one checked configuration, or to the list of all mistakes.
+
+Order of precedence: defaults < file < environment (`HEMS__EEBUS__PORT=4712`) < options.
+"""
+
+import difflib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from hems.config.document import Document, read_document, read_scalar
+from hems.config.mistakes import ConfigError, KeyPath, Mistake, show_path
+from hems.config.models import METER_NAME, Configuration
+from hems.config.schema import AdapterRegistry, SchemaGuide, configuration_model
+
+_PREFIX = "HEMS__"
+_LONGEST_SOCKET_PATH = 100  # the kernel takes 107 bytes; the rest is reserve for temporary names
+SOCKET_NAME = "gateway.sock"
+
+
+def load(
+    path: Path,
+    registry: AdapterRegistry,
+    *,
+    environment: Mapping[str, str] | None = None,
+    options: Mapping[str, object] | None = None,
+) -> Configuration:
+    """Read and check the configuration file at `path`.
+
+    `environment`: variables that begin with `HEMS__` count. `options`: dotted path (`eebus.port`) to value.
+    Relative paths in the result count from the folder of the file. Raises ConfigError with every mistake.
+    """
+    document = _read_file(path)
+    origins = _Origins(str(path), document)
+    mistakes = list(document.mistakes)
+    for name, value in sorted((environment or {}).items()):
+        if name.startswith(_PREFIX):
+            keys = tuple(part.lower() for part in name.removeprefix(_PREFIX).split("__"))
+            mistakes += origins.overlay(keys, read_scalar(value), name)
+    for dotted, option_value in (options or {}).items():
+        mistakes += origins.overlay(tuple(dotted.split(".")), option_value, f"option {dotted}")
+    if not document.data and mistakes:
+        raise ConfigError(mistakes)
+
+    model = configuration_model(registry)
+    guide = SchemaGuide(model.model_json_schema())
+    configuration: Configuration | None = None
+    try:
+        # The strict JSON mode takes a text only where a text belongs and never `true` for a number.
+        configuration = model.model_validate_json(json.dumps(document.data), strict=True)
+    except ValidationError as error:
+        mistakes += [_explain(details, document.data, guide, origins) for details in error.errors()]
+    mistakes += _relations(document.data, origins)
+    if configuration is not None:
+        configuration = configuration.model_copy(update={"data_dir": _absolute(path, configuration.data_dir)})
+        mistakes += _paths(configuration, origins)
+    if mistakes or configuration is None:
+        raise ConfigError(_in_reading_order(mistakes, str(path)))
+    return configuration
+
+
+def _in_reading_order(mistakes: list[Mistake], file: str) -> list[Mistake]:
+    """The file from top to bottom, then the other sources; one mistake a place, the first found."""
+    first = {(mistake.source, mistake.line, mistake.path): mistake for mistake in reversed(mistakes)}
+    return sorted(
+        first.values(), key=lambda mistake: (mistake.source != file, mistake.line or 0, mistake.path)
+    )
+
+
+def _read_file(path: Path) -> Document:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            [Mistake(str(path), None, "", f"not UTF-8 text (byte {error.start})", "Save the file as UTF-8")]
+        ) from error
+    except OSError as error:
+        problem = f"cannot be read: {error.strerror or error}"
+        remedy = "Name the file with --config FILE; config/minimal.yaml is a beginning"
+        raise ConfigError([Mistake(str(path), None, "", problem, remedy)]) from error
+    return read_document(text, str(path))
+
+
+def _absolute(path: Path, folder: Path) -> Path:
+    return (path.absolute().parent / folder.expanduser()).resolve()
+
+
+class _Origins:
+    """Where each value came from, and the overlaying of later sources."""
+
+    def __init__(self, source: str, document: Document) -> None:
+        self._source = source
+        self._document = document
+        self._overlaid: dict[KeyPath, str] = {}
+
+    def overlay(self, keys: tuple[str, ...], value: object, source: str) -> list[Mistake]:
+        """Set one value from `source` over the file's; a list item is named by its number."""
+        node: Any = self._document.data
+        part: Any
+        path: KeyPath = ()
+        for key in keys[:-1]:
+            part = _index(node, key)
+            path = (*path, part)
+            if isinstance(node, dict):
+                if node.get(part) is None:
+                    node[part] = {}
+                node = node[part]
+            elif isinstance(node, list) and isinstance(part, int):
+                node = node[part]
+            else:
+                return [self._no_such_place(source, path)]
+        last: Any = _index(node, keys[-1])
+        path = (*path, last)
+        if not (isinstance(node, dict) or (isinstance(node, list) and isinstance(last, int))):
+            return [self._no_such_place(source, path)]
+        node[last] = value
+        self._overlaid[path] = source
+        return []
+
+    def mistake(self, path: KeyPath, problem: str, remedy: str) -> Mistake:
+        """A mistake at `path`, with the place where its value was written."""
+        for length in range(len(path), 0, -1):
+            if path[:length] in self._overlaid:
+                return Mistake(self._overlaid[path[:length]], None, show_path(path), problem, remedy)
+            if path[:length] in self._document.lines:
+                break
+        return Mistake(self._source, self._document.line_of(path), show_path(path), problem, remedy)
+
+    def _no_such_place(self, source: str, path: KeyPath) -> Mistake:
+        return Mistake(
+            source, None, show_path(path), "there is no such place", "Name list items by number from 0"
+        )
+
+
+def _index(node: object, key: str) -> str | int:
+    if isinstance(node, list) and key.isdigit() and int(key) < len(node):
+        return int(key)
+    return key
+
+
+def _explain(details: Any, data: object, guide: SchemaGuide, origins: _Origins) -> Mistake:
+    """One finding of the model in plain words."""
+    path = _path_in_data(details["loc"], data)
+    kind = details["type"]
+    given = _shown(details["input"])
+    match kind:
+        case "extra_forbidden":
+            return _unknown_key(path, data, guide, origins)
+        case "missing":
+            missing = (*path, details["loc"][-1])
+            return origins.mistake(missing, "is missing", f"Add it: {guide.expected(missing, data)}")
+        case "union_tag_not_found":
+            remedy = f"Add it: {guide.expected(path, data)}"
+            return origins.mistake((*path, "type"), "is missing", remedy)
+        case "union_tag_invalid":
+            tag = str(details["ctx"]["tag"])
+            known = [name.strip(" '") for name in details["ctx"]["expected_tags"].split(",")]
+            return origins.mistake((*path, "type"), f"'{tag}' is not known", _nearest(tag, known))
+        case "value_error" | "assertion_error":
+            reason = str(details["ctx"]["error"]).rstrip(".") if "ctx" in details else details["msg"]
+            return origins.mistake(
+                path, f"{given} cannot be used: {reason}", f"Right: {guide.expected(path, data)}"
+            )
+        case "string_type":
+            return origins.mistake(path, f"{given} is not a text", "Put it in quotes")
+        case _:
+            return origins.mistake(path, f"{given} is not right here", f"Right: {guide.expected(path, data)}")
+
+
+def _path_in_data(location: tuple[str | int, ...], data: object) -> KeyPath:
+    """Drop the parts of a model location that name alternatives; they do not stand in the file."""
+    path: KeyPath = ()
+    node: Any = data
+    for part in location:
+        if (isinstance(node, Mapping) and part in node) or (isinstance(node, list) and isinstance(part, int)):
+            node = node[part]  # type: ignore[index]  # the condition pairs the kinds of key and container
+            path = (*path, part)
+    return path
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "a section"
+    if isinstance(value, list):
+        return "a list"
+    if value is None:
+        return "an empty value"
+    text = json.dumps(value, ensure_ascii=False) if isinstance(value, (bool, int, float)) else f"'{value}'"
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _unknown_key(path: KeyPath, data: object, guide: SchemaGuide, origins: _Origins) -> Mistake:
+    key = str(path[-1])
+    known = list(guide.known_keys(path[:-1], data))
+    return origins.mistake(path, f"the key '{key}' is not known here", _nearest(key, known))
+
+
+def _nearest(word: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    listed = ", ".join(known)
+    return f"Did you mean '{near[0]}'? Known here: {listed}" if near else f"Known here: {listed}"
+
+
+def _relations(data: Mapping[str, object], origins: _Origins) -> list[Mistake]:
+    """Mistakes that only several values together make; looked for even when single values are wrong."""
+    return [
+        *_double_names(data, origins),
+        *_double_peers(data, origins),
+        *_double_devices(data, origins),
+        *_failsafe_times(data, origins),
+    ]
+
+
+def _double_names(data: Mapping[str, object], origins: _Origins) -> Iterator[Mistake]:
+    named: list[tuple[KeyPath, object]] = [(("grid_connection_point", "meter", ""), METER_NAME)]
+    named += [(("devices", index, "name"), name) for index, name in _each(data, ("devices",), "name")]
+    yield from _doubles(named, origins, "the name is taken by {}", "Give every device a name of its own")
+
+
+def _double_peers(data: Mapping[str, object], origins: _Origins) -> Iterator[Mistake]:
+    peers: list[tuple[KeyPath, object]] = [
+        (("eebus", "peers", index, "ski"), "".join(c for c in str(ski).lower() if c.isalnum()))
+        for index, ski in _each(data, ("eebus", "peers"), "ski")
+        if ski is not None
+    ]
+    yield from _doubles(peers, origins, "the same SKI as {}", "List every peer once")
+
+
+def _double_devices(data: Mapping[str, object], origins: _Origins) -> Iterator[Mistake]:
+    """Two devices with the same address and settings would fight over one device."""
+    adapters: list[tuple[KeyPath, object]] = [
+        (("devices", index, "adapter"), json.dumps(adapter, sort_keys=True))
+        for index, adapter in _each(data, ("devices",), "adapter")
+        if isinstance(adapter, Mapping) and "host" in adapter
+    ]
+    yield from _doubles(
+        adapters, origins, "leads to the same device as {}", "Give every device its own address or unit"
+    )
+
+
+def _doubles(
+    values: list[tuple[KeyPath, object]], origins: _Origins, problem: str, remedy: str
+) -> Iterator[Mistake]:
+    seen: dict[object, KeyPath] = {}
+    for path, value in values:
+        if not isinstance(value, str):
+            continue
+        if value in seen:
+            yield origins.mistake(path, problem.format(show_path(seen[value][:-1])), remedy)
+        seen.setdefault(value, path)
+
+
+def _failsafe_times(data: Mapping[str, object], origins: _Origins) -> Iterator[Mistake]:
+    duration = _get(data, ("eebus", "failsafe", "duration_s"))
+    longest = _get(data, ("eebus", "failsafe", "max_duration_s"))
+    if isinstance(duration, (int, float)) and isinstance(longest, (int, float)) and duration > longest:
+        yield origins.mistake(
+            ("eebus", "failsafe", "duration_s"),
+            f"{_shown(duration)} is longer than max_duration_s ({_shown(longest)})",
+            "Raise max_duration_s or shorten duration_s",
+        )
+
+
+def _paths(configuration: Configuration, origins: _Origins) -> list[Mistake]:
+    socket_path = str(configuration.data_dir / SOCKET_NAME)
+    if len(socket_path.encode()) > _LONGEST_SOCKET_PATH:
+        problem = f"{configuration.data_dir} is too long a path for the local socket in it"
+        return [
+            origins.mistake(
+                ("data_dir",), problem, f"Use a path of at most {_LONGEST_SOCKET_PATH - 13} bytes"
+            )
+        ]
+    return []
+
+
+def _get(data: object, path: KeyPath) -> object:
+    for part in path:
+        if not isinstance(data, Mapping):
+            return None
+        data = data.get(part)
+    return data
+
+
+def _each(data: object, path: KeyPath, key: str) -> Iterator[tuple[int, object]]:
+    items = _get(data, path)
+    if isinstance(items, list):
+        for index, item in enumerate(items):
+            yield index, _get(item, (key,))

@@ -1,0 +1,232 @@
+"""The settings of the gateway as people write them: names, meaning, unit, range, default.
+
+Everything here is declarative. Field descriptions are shown by the editor, by `hems config schema` and in the
+messages about mistakes; every number carries its unit and its range.
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
+
+METER_NAME = "grid_meter"
+"""Name of the meter at the grid connection point; no device may take it."""
+
+_NAME = r"^[a-z][a-z0-9_-]{0,31}$"
+_SKI = r"^[0-9a-fA-F]{4}([ :-]?[0-9a-fA-F]{4}){9}$"
+_MAX_POWER_W = 1_000_000.0
+
+_SHORTEST_FAILSAFE_S = 7_200.0
+_LONGEST_FAILSAFE_S = 86_400.0
+
+
+def _unit(unit: str) -> dict[str, Any]:
+    return {"unit": unit}
+
+
+class Section(BaseModel):
+    """Base of every section: unknown keys are mistakes, values never change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class SiteSettings(Section):
+    """What this house is called."""
+
+    name: str = Field(
+        default="Home", min_length=1, max_length=64, description="Name of the house, for logs and screens."
+    )
+
+
+class LogSettings(Section):
+    """What is written to standard error while the gateway runs."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least severity that is written."
+    )
+    format: Literal["text", "json"] = Field(
+        default="text", description="`text` for people, `json` for machines: one object a line."
+    )
+
+
+class PeerSettings(Section):
+    """A peer that is dialled by address, without waiting for its announcement."""
+
+    ski: str = Field(pattern=_SKI, description="SKI of the peer: 40 hexadecimal digits, groups allowed.")
+    host: str = Field(min_length=1, max_length=253, description="Host name or IP address of the peer.")
+    port: int = Field(
+        default=4712, ge=1, le=65_535, description="TCP port of the peer.", json_schema_extra=_unit("port")
+    )
+    path: str = Field(
+        default="/ship/", pattern=r"^/\S*$", description="WebSocket path of the peer, beginning with '/'."
+    )
+
+
+class FailsafeSettings(Section):
+    """What holds while nobody tells the gateway anything. A value written by the Steuerbox beats these."""
+
+    consumption_w: float = Field(
+        default=4_200.0,
+        ge=0.0,
+        le=_MAX_POWER_W,
+        description="Largest draw of all controllable devices while the Steuerbox is silent, in watts.",
+        json_schema_extra=_unit("W"),
+    )
+    production_w: float | None = Field(
+        default=None,
+        ge=0.0,
+        le=_MAX_POWER_W,
+        description="Largest feed-in while the Steuerbox is silent, in watts; null means no cut of feed-in.",
+        json_schema_extra=_unit("W"),
+    )
+    duration_s: float = Field(
+        default=_SHORTEST_FAILSAFE_S,
+        ge=_SHORTEST_FAILSAFE_S,
+        le=_LONGEST_FAILSAFE_S,
+        description="How long the failsafe lasts at least, in seconds (2 to 24 hours).",
+        json_schema_extra=_unit("s"),
+    )
+    max_duration_s: float = Field(
+        default=_LONGEST_FAILSAFE_S,
+        ge=_SHORTEST_FAILSAFE_S,
+        le=_LONGEST_FAILSAFE_S,
+        description="Longest failsafe duration that the Steuerbox may write, in seconds.",
+        json_schema_extra=_unit("s"),
+    )
+
+
+class SwitchSettings(Section):
+    """Points on which the specification leaves the choice to us; the default is the recommended choice."""
+
+    consumption_limits: bool = Field(
+        default=True, description="Offer the use case LPC: the Steuerbox may limit consumption."
+    )
+    production_limits: bool = Field(
+        default=True, description="Offer the use case LPP: the Steuerbox may limit feed-in."
+    )
+    leave_init_without_contact: bool = Field(
+        default=True,
+        description="Rule 906: 120 s after the start, without a limit until then, the failsafe limit ends.",
+    )
+    leave_failsafe_without_limit: bool = Field(
+        default=True,
+        description="Rule 921: the heartbeat is back, but no limit follows within 120 s: the failsafe ends.",
+    )
+    leave_failsafe_after_duration: bool = Field(
+        default=True, description="Rule 922: the failsafe ends by itself when its duration is over."
+    )
+    heartbeat_reply_counts: bool = Field(
+        default=True,
+        description="A heartbeat that we read counts like one that the Steuerbox sent by itself.",
+    )
+    positive_production_limit: Literal["refuse", "magnitude"] = Field(
+        default="refuse",
+        description="A feed-in limit with the wrong (positive) sign: refuse it, or take it as a magnitude.",
+    )
+
+
+class EebusSettings(Section):
+    """The connection to the Steuerbox."""
+
+    host: str = Field(
+        default="",
+        max_length=253,
+        description="Address to listen on; empty means every address of this machine.",
+    )
+    port: int = Field(
+        default=4712,
+        ge=0,
+        le=65_535,
+        description="TCP port on which the Steuerbox reaches the gateway; 0 takes any free one.",
+        json_schema_extra=_unit("port"),
+    )
+    interfaces: tuple[str, ...] = Field(
+        default=(),
+        max_length=16,
+        description="Network interfaces on which to announce and to look for peers; empty means all.",
+    )
+    announce: bool = Field(
+        default=True, description="Announce the gateway in the local network, so that the Steuerbox finds it."
+    )
+    brand: str = Field(
+        default="eebus-hems", min_length=1, max_length=32, description="Brand shown to the Steuerbox."
+    )
+    vendor: str = Field(
+        default="eebus-hems", min_length=1, max_length=32, description="Vendor shown to the Steuerbox."
+    )
+    model: str = Field(
+        default="Gateway", min_length=1, max_length=32, description="Model shown to the Steuerbox."
+    )
+    serial: str = Field(
+        default="",
+        max_length=32,
+        description="Serial number shown to the Steuerbox; empty takes one made from the identity.",
+    )
+    peers: tuple[PeerSettings, ...] = Field(
+        default=(),
+        max_length=16,
+        description="Peers that are dialled by address, where announcements do not reach.",
+    )
+    failsafe: FailsafeSettings = Field(
+        default=FailsafeSettings(), description="Limits and times that hold while the Steuerbox is silent."
+    )
+    switches: SwitchSettings = Field(
+        default=SwitchSettings(), description="Choices that the specification leaves to the gateway."
+    )
+
+
+class GridConnectionPointSettings(Section):
+    """What the contract with the grid operator says, and the meter that shows it."""
+
+    contractual_consumption_w: float = Field(
+        default=24_150.0,
+        gt=0.0,
+        le=_MAX_POWER_W,
+        description="Largest draw that the grid connection is made for, in watts (3 x 35 A: 24150).",
+        json_schema_extra=_unit("W"),
+    )
+    contractual_production_w: float = Field(
+        default=30_000.0,
+        ge=0.0,
+        le=_MAX_POWER_W,
+        description="Largest feed-in that the grid connection is made for, in watts.",
+        json_schema_extra=_unit("W"),
+    )
+    meter: SerializeAsAny[BaseModel] | None = Field(
+        default=None,
+        description="The meter there; `type` says how it is reached. Without it no surplus is handed on.",
+    )
+
+
+class DeviceSettings(Section):
+    """One device that the gateway steers."""
+
+    name: str = Field(pattern=_NAME, description="Name of the device: a-z, 0-9, '_' and '-', letter first.")
+    priority: int = Field(
+        default=50,
+        ge=1,
+        le=100,
+        description="Who gets power first while it is scarce: 1 is served before 2.",
+        json_schema_extra=_unit("rank"),
+    )
+    adapter: SerializeAsAny[BaseModel] = Field(
+        description="How the device is reached; `type` chooses the kind."
+    )
+
+
+class Configuration(Section):
+    """The whole configuration of one gateway."""
+
+    site: SiteSettings = Field(default=SiteSettings(), description="What this house is called.")
+    data_dir: Path = Field(
+        default=Path("data"),
+        description="Folder for identity, trust and records; relative to the configuration file.",
+    )
+    log: LogSettings = Field(default=LogSettings(), description="What is written while the gateway runs.")
+    eebus: EebusSettings = Field(default=EebusSettings(), description="The connection to the Steuerbox.")
+    grid_connection_point: GridConnectionPointSettings = Field(
+        default=GridConnectionPointSettings(), description="The grid connection and its meter."
+    )
+    devices: tuple[DeviceSettings, ...] = Field(
+        default=(), max_length=64, description="The devices that the gateway steers."
+    )
