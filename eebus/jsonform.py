@@ -55,6 +55,26 @@ def to_wire(value: msgspec.Struct) -> list[object]:
     return _writer(type(value))(value)
 
 
+def merge_members(wire: object) -> dict[str, object]:
+    """The members of a record whose model is not known yet, by name; its values stay as they are.
+
+    Raises DecodeError when the value is no record or repeats an element.
+    """
+    members: dict[str, object] = {}
+    if isinstance(wire, list):
+        for member in wire:
+            if not isinstance(member, dict):
+                raise DecodeError(f"a record was expected, not a list of {type(member).__name__}")
+            members.update(member)
+        if len(members) < len(wire):
+            _refuse_repeated("record", wire)
+    elif isinstance(wire, dict):
+        members.update(wire)
+    elif wire is not None:
+        raise DecodeError(f"a record was expected, not {type(wire).__name__}")
+    return members
+
+
 # --- reading ---
 
 
@@ -83,7 +103,7 @@ def _folder(type_: type[msgspec.Struct], drop_empty: bool) -> _Fold:
                     return wire
                 record.update(member)
             if keeps_unknown and len(record) < len(wire):
-                _refuse_repeated(type_, wire)
+                _refuse_repeated(type_.__name__, wire)
         elif wire.__class__ is dict:
             record.update(wire)
         elif wire is not None:
@@ -130,12 +150,12 @@ def _empty_as_list(wire: object) -> object:
     return [] if wire == {} else wire
 
 
-def _refuse_repeated(type_: type, wire: list[dict[str, object]]) -> None:
+def _refuse_repeated(name: str, wire: list[dict[str, object]]) -> None:
     seen: set[str] = set()
     for member in wire:
         repeated = seen.intersection(member)
         if repeated:
-            raise DecodeError(f"{type_.__name__}: element '{repeated.pop()}' appears twice")
+            raise DecodeError(f"{name}: element '{repeated.pop()}' appears twice")
         seen.update(member)
 
 

@@ -1,1 +1,1 @@
-"""SPINE: data model, datagrams, restricted function exchange and node management, without any input or output."""
+"""SPINE: data model, datagrams, restricted function exchange and node management; pure."""
