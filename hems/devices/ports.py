@@ -15,6 +15,8 @@ class DeviceSample:
     `ceilings_w`: the bounds that the device reports it holds now, per direction, as magnitudes; a direction
     it cannot report is absent, None means "released".
     `energy_consumed_wh` and `energy_produced_wh`: counters, both growing from zero.
+    `demand_w`: the largest draw that is of any use to it now, where it tells: 0 for a charge point without a
+    car, which then reserves nothing; None when unknown.
     `state`: the device's own word for its state, for people.
     """
 
@@ -25,6 +27,7 @@ class DeviceSample:
     energy_produced_wh: float | None = None
     currents_a: tuple[float, ...] = ()
     voltages_v: tuple[float, ...] = ()
+    demand_w: float | None = None
     state: str = ""
 
 
