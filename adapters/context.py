@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from adapters.modbus.bus import Buses
 from eebus.clock import Clock
 
 Sleep = Callable[[float], Awaitable[None]]
@@ -15,9 +16,11 @@ Sleep = Callable[[float], Awaitable[None]]
 class Context:
     """Handed to every factory; one per gateway.
 
+    `buses`: the Modbus connections, shared by all devices behind one endpoint.
     `profile_folders`: folders of the user with device profiles, searched before those of the package.
     """
 
     clock: Clock
+    buses: Buses = field(default_factory=Buses)
     profile_folders: tuple[Path, ...] = field(default=())
     sleep: Sleep = asyncio.sleep
