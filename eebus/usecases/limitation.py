@@ -25,7 +25,10 @@ class Profile:
     limit_direction: str
     wire_sign: int
     """+1 or -1: what a magnitude is multiplied with to get the value of a limit on the wire."""
+    limit_id: int
+    failsafe_key_id: int
     failsafe_key: str
+    characteristic_id: int
     contractual_maximum: str
     device_maximum: str
 
@@ -40,7 +43,10 @@ LPC = Profile(
     use_case="limitationOfPowerConsumption",
     limit_direction="consume",
     wire_sign=1,
+    limit_id=0,
+    failsafe_key_id=0,
     failsafe_key="failsafeConsumptionActivePowerLimit",
+    characteristic_id=0,
     contractual_maximum="contractualConsumptionNominalMax",
     device_maximum="powerConsumptionNominalMax",
 )
@@ -50,12 +56,16 @@ LPP = Profile(
     use_case="limitationOfPowerProduction",
     limit_direction="produce",
     wire_sign=-1,
+    limit_id=1,
+    failsafe_key_id=2,
     failsafe_key="failsafeProductionActivePowerLimit",
+    characteristic_id=1,
     contractual_maximum="contractualProductionNominalMax",
     device_maximum="powerProductionNominalMax",
 )
 PROFILES = (LPC, LPP)
 
+FAILSAFE_DURATION_KEY_ID = 1
 FAILSAFE_DURATION_KEY = "failsafeDurationMinimum"
 """One data point for both use cases (LPC-TS-041)."""
 
