@@ -1,0 +1,86 @@
+"""`hems pair`: who is trusted, who asks to be, and the decisions about both."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from eebus.errors import LocalError
+from eebus.ids import PeerRole, Ski, group_ski, parse_ski
+from hems.cli.client import ask, data_dir_option, find_data_dir
+from hems.cli.options import config_option, json_option, write_json
+
+
+class _SkiType(click.ParamType[Ski]):
+    name = "SKI"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Ski:
+        try:
+            return parse_ski(value)
+        except LocalError as error:
+            self.fail(str(error), param, ctx)
+
+
+@click.group()
+def pair() -> None:
+    """Decide which peers are trusted."""
+
+
+@pair.command("list")
+@config_option
+@data_dir_option
+@json_option
+def list_peers(config_path: Path | None, data_dir: Path | None, as_json: bool) -> None:
+    """Show trusted peers, pairing requests and our own SKI."""
+    _show(ask(find_data_dir(config_path, data_dir), "GET", "/pairing"), as_json)
+
+
+@pair.command()
+@click.argument("ski", type=_SkiType())
+@click.option(
+    "--as",
+    "role",
+    type=click.Choice([role.value for role in PeerRole]),
+    required=True,
+    help="A control-box may limit this house; a device may not.",
+)
+@click.option("--replace", is_flag=True, help="Take this Steuerbox instead of the one trusted so far.")
+@config_option
+@data_dir_option
+@json_option
+def accept(
+    ski: Ski, role: str, replace: bool, config_path: Path | None, data_dir: Path | None, as_json: bool
+) -> None:
+    """Trust the peer with this SKI. Compare it with the label on the device first."""
+    answer = ask(
+        find_data_dir(config_path, data_dir), "POST", f"/pairing/{ski}", {"role": role, "replace": replace}
+    )
+    _show(answer, as_json)
+
+
+@pair.command()
+@click.argument("ski", type=_SkiType())
+@config_option
+@data_dir_option
+@json_option
+def remove(ski: Ski, config_path: Path | None, data_dir: Path | None, as_json: bool) -> None:
+    """Trust the peer with this SKI no longer."""
+    _show(ask(find_data_dir(config_path, data_dir), "DELETE", f"/pairing/{ski}"), as_json)
+
+
+def _show(pairing: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        write_json(pairing)
+        return
+    click.echo(f"This gateway:     {group_ski(Ski(pairing['ski']))}")
+    for peer in pairing["trusted"]:
+        connected = "connected" if peer["connected"] else "not connected"
+        click.echo(f"Trusted:          {group_ski(Ski(peer['ski']))}  {peer['role']}, {connected}, "
+                   f"since {peer['accepted_at']}")  # fmt: skip
+    for request in pairing["requests"]:
+        click.echo(f"Asks to pair:     {group_ski(Ski(request['ski']))}  from {request['address']}, "
+                   f"last at {request['seen_at']}")  # fmt: skip
+    if pairing["requests"]:
+        click.echo("Trust one with:   hems pair accept SKI --as control-box")
+    if not pairing["trusted"] and not pairing["requests"]:
+        click.echo("No peer is trusted, and none has asked.")

@@ -1,0 +1,81 @@
+"""`hems status`: what the running gateway does, and why."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from eebus.ids import Ski, group_ski
+from hems.cli.client import ask, data_dir_option, find_data_dir
+from hems.cli.options import config_option, json_option, write_json
+from hems.cli.words import flow, local_time, power, span
+
+_LABELS = {"consumption": "Consumption", "production": "Feed-in"}
+_KINDS = {"grid_operator": "by the grid operator", "self_imposed": "by the gateway itself"}
+
+
+@click.command()
+@config_option
+@data_dir_option
+@json_option
+def status(config_path: Path | None, data_dir: Path | None, as_json: bool) -> None:
+    """Show limits, states and devices of the running gateway, with the reason of each."""
+    answer = ask(find_data_dir(config_path, data_dir), "GET", "/status")
+    if as_json:
+        write_json(answer)
+        return
+    for label, text in lines(answer):
+        click.echo(f"{label:<14}{text}".rstrip())
+
+
+def lines(status_: dict[str, Any]) -> list[tuple[str, str]]:
+    """The status as labelled lines for people."""
+    found = [
+        ("Gateway", f"{status_['site']}, version {status_['version']}, "
+                    f"running since {local_time(status_['started_at'])}, port {status_['port']}"),
+        ("Steuerbox", _box(status_["control_box"])),
+    ]  # fmt: skip
+    found += [(_LABELS[limit["direction"]], _limit(limit)) for limit in status_["limits"]]
+    if status_["meter"] is not None:
+        found.append(("Grid meter", _aged(status_["meter"])))
+    for device in status_["devices"]:
+        found.append((device["name"], f"{device['kind']}, {_aged(device)}"))
+        found += [
+            ("", f"{_LABELS[order['direction']].lower()}: {_order(order)}") for order in device["orders"]
+        ]
+    if status_["pairing_requests"]:
+        count = status_["pairing_requests"]
+        found.append(("Pairing", f"{count} peer{'s' if count > 1 else ''} asking; see: hems pair list"))
+    found += [("Attention", text) for text in status_["warnings"]]
+    return found
+
+
+def _box(box: dict[str, Any]) -> str:
+    if box["ski"] is None:
+        return "none is trusted yet; see: hems pair list"
+    connected = "connected" if box["connected"] else "not connected"
+    age = box["heartbeat_age_s"]
+    heartbeat = "no heartbeat yet" if age is None else f"last heartbeat {span(age)} ago"
+    return f"{group_ski(Ski(box['ski']))}, {connected}, {heartbeat}"
+
+
+def _limit(limit: dict[str, Any]) -> str:
+    if limit["limit_w"] is None:
+        text = "not limited"
+    else:
+        text = f"limited to {power(limit['limit_w'])} {_KINDS[limit['kind']]}"
+    if limit["remaining_s"] is not None:
+        text += f" for another {span(limit['remaining_s'])}"
+    text += f" ({limit['state']}: {limit['reason']})"
+    return f"{text}; next: {limit['next']}" if limit["next"] else text
+
+
+def _aged(sample: dict[str, Any]) -> str:
+    if sample["age_s"] is None:
+        return "no reading yet"
+    return f"{flow(sample['power_w'])}, {span(sample['age_s'])} ago"
+
+
+def _order(order: dict[str, Any]) -> str:
+    told = "free" if order["setpoint_w"] is None else f"at most {power(order['setpoint_w'])}"
+    return f"{told}, {order['state']} ({order['reason']})"

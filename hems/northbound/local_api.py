@@ -1,0 +1,172 @@
+"""The gateway's own interface for the commands on the same machine: HTTP over a Unix socket.
+
+Only the owner of the data directory reaches the socket (0600 in a folder 0700); that is the access control.
+"""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from eebus.errors import LocalError
+from eebus.ids import PeerRole, Ski, parse_ski
+
+_GRACE_S = 1
+_MAX_ORDERS = 1000
+_ROLES = ", ".join(role.value for role in PeerRole)
+
+Json = Mapping[str, Any]
+
+
+class RequestRefused(Exception):
+    """The gateway will not do what was asked; the text says why and what would help."""
+
+
+class GatewayView(Protocol):
+    """What the interface shows of the gateway and asks of it."""
+
+    def status(self) -> Json:
+        """Limits, states, heartbeat age, devices and reasons."""
+
+    def identity(self) -> Json:
+        """SKI, SHIP ID and QR text."""
+
+    def pairing(self) -> Json:
+        """Trusted peers and pairing requests."""
+
+    def orders(self, count: int) -> list[Json]:
+        """The newest orders first, at most `count`."""
+
+    async def accept(self, ski: Ski, role: PeerRole, *, replace: bool) -> None:
+        """Trust a peer. Raises RequestRefused."""
+
+    async def remove(self, ski: Ski) -> None:
+        """Trust a peer no longer. Raises RequestRefused."""
+
+
+def make_application(gateway: GatewayView) -> Starlette:
+    """The interface as an ASGI application."""
+
+    async def status(_request: Request) -> JSONResponse:
+        return JSONResponse(gateway.status())
+
+    async def identity(_request: Request) -> JSONResponse:
+        return JSONResponse(gateway.identity())
+
+    async def pairing(_request: Request) -> JSONResponse:
+        return JSONResponse(gateway.pairing())
+
+    async def orders(request: Request) -> JSONResponse:
+        return JSONResponse({"orders": gateway.orders(_count(request))})
+
+    async def accept(request: Request) -> JSONResponse:
+        ski = _ski(request)
+        role, replace = await _decision(request)
+        await gateway.accept(ski, role, replace=replace)
+        return JSONResponse(gateway.pairing())
+
+    async def remove(request: Request) -> JSONResponse:
+        await gateway.remove(_ski(request))
+        return JSONResponse(gateway.pairing())
+
+    return Starlette(
+        routes=[
+            Route("/status", status),
+            Route("/identity", identity),
+            Route("/pairing", pairing),
+            Route("/pairing/{ski}", accept, methods=["POST"]),
+            Route("/pairing/{ski}", remove, methods=["DELETE"]),
+            Route("/orders", orders),
+        ],
+        exception_handlers={HTTPException: _explain, RequestRefused: _refuse},
+    )
+
+
+def _ski(request: Request) -> Ski:
+    try:
+        return parse_ski(request.path_params["ski"])
+    except LocalError as error:
+        raise HTTPException(400, str(error)) from error
+
+
+def _count(request: Request) -> int:
+    text = request.query_params.get("count", "20")
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= _MAX_ORDERS):
+        raise HTTPException(400, f"'count' is a whole number from 1 to {_MAX_ORDERS}")
+    return int(text)
+
+
+async def _decision(request: Request) -> tuple[PeerRole, bool]:
+    try:
+        body = await request.json()
+        return PeerRole(body["role"]), body.get("replace") is True
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise HTTPException(400, f"a JSON object with 'role' ({_ROLES}) is needed") from error
+
+
+async def _explain(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"error": error.detail}, status_code=error.status_code)
+
+
+async def _refuse(_request: Request, error: Exception) -> JSONResponse:
+    return JSONResponse({"error": str(error)}, status_code=409)
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals to the gateway."""
+        yield
+
+
+@contextlib.contextmanager
+def listening(path: Path) -> Iterator[socket.socket]:
+    """A listening socket at `path` for its owner only; callers may connect before it is served.
+
+    The caller holds the lock of the data directory, so a socket that is left there is a dead one.
+    """
+    path.unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(str(path))
+        try:
+            path.chmod(0o600)
+            listener.listen()
+            listener.setblocking(False)
+            yield listener
+        finally:
+            path.unlink(missing_ok=True)
+
+
+async def serve(gateway: GatewayView, listener: socket.socket, stop: asyncio.Event) -> None:
+    """Answer on `listener` until `stop` is set; calls in progress get a second to end."""
+    server = _Server(
+        uvicorn.Config(
+            make_application(gateway),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            http="h11",
+            ws="none",
+            timeout_graceful_shutdown=_GRACE_S,
+        )
+    )
+
+    async def watch() -> None:
+        await stop.wait()
+        server.should_exit = True
+
+    watcher = asyncio.create_task(watch())
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        watcher.cancel()
