@@ -1,0 +1,68 @@
+"""The data directory: for its owner only, and for one gateway at a time."""
+
+import contextlib
+import fcntl
+import logging
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+_logger = logging.getLogger(__name__)
+
+LOCK_NAME = "gateway.lock"
+
+
+class DataDirError(Exception):
+    """The data directory cannot be used; the text says why and what would help."""
+
+
+@contextlib.contextmanager
+def held_data_dir(path: Path) -> Iterator[None]:
+    """Make the directory if only itself is missing, close it to others, and hold it for this process.
+
+    Raises DataDirError when it cannot be used or another gateway works with it.
+    """
+    _prepare(path)
+    descriptor = _open_lock(path)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise DataDirError(
+                f"Another gateway already works with the data directory {path}. Stop it first."
+            ) from error
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _prepare(path: Path) -> None:
+    try:
+        path.mkdir(mode=0o700)
+        _logger.info("The data directory %s is new", path)
+    except FileExistsError:
+        if not path.is_dir():
+            raise DataDirError(f"{path} is a file; the data directory must be a folder.") from None
+    except OSError as error:
+        raise DataDirError(
+            f"The data directory {path} cannot be made: {error.strerror}. "
+            f"Make the folder {path.parent} first, or set another data_dir."
+        ) from error
+    status = path.stat()
+    if status.st_uid != os.geteuid():
+        raise DataDirError(
+            f"The data directory {path} belongs to another user. Run the gateway as that user."
+        )
+    if stat.S_IMODE(status.st_mode) & 0o077:
+        path.chmod(0o700)
+        _logger.warning("The data directory %s was open to others; it is closed to them now", path)
+
+
+def _open_lock(path: Path) -> int:
+    try:
+        return os.open(path / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise DataDirError(
+            f"Nothing can be written in the data directory {path}: {error.strerror}."
+        ) from error
