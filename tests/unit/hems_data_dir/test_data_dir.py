@@ -16,7 +16,7 @@ def test_a_new_data_dir_is_made_for_its_owner_only(tmp_path: Path) -> None:
 
 def test_nothing_is_made_where_even_the_parent_is_missing(tmp_path: Path) -> None:
     with (
-        pytest.raises(DataDirError, match="Make the folder .*/typo first"),
+        pytest.raises(DataDirError, match=r"Make the folder .*/typo first"),
         held_data_dir(tmp_path / "typo/data"),
     ):
         pass
