@@ -103,11 +103,6 @@ def encode_datagram(datagram: Datagram) -> bytes:
     return msgspec.json.encode({"datagram": frame})
 
 
-def peer_safe_text(text: str) -> str:
-    """The text without the sequences that peers replace when they convert JSON (SPINE 1.3, E2)."""
-    return text.replace("[", "(").replace("]", ")").replace("{", "(").replace("}", ")")
-
-
 def _decode_payload(wire: object) -> Command:
     commands = merge_members(wire).get("cmd")
     if not isinstance(commands, list) or len(commands) != 1:
