@@ -22,6 +22,9 @@ install: $(VENV)/.runtime
 
 install-dev: $(VENV)/.dev
 
+go: install-dev
+	$(BIN)/python -m tests.interop.go_toolchain
+
 run: install
 	$(BIN)/hems demo
 

@@ -1,0 +1,62 @@
+"""What the interop tests share: the built Go peer, networks, and peers that end with the test."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Literal, NoReturn
+
+import pytest
+
+from tests.interop.go_peer import GoPeer
+from tests.interop.go_toolchain import GoUnavailableError, build_peer
+from tests.interop.netns import Host, Network, unavailable
+
+StartGo = Callable[..., Awaitable[GoPeer]]
+
+
+def missing(reason: str) -> NoReturn:
+    """Skip the test with the reason; with STRICT=1, as in CI, fail it."""
+    if os.environ.get("STRICT") == "1":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def go_program() -> Path:
+    """The built Go peer."""
+    try:
+        return build_peer()
+    except GoUnavailableError as error:
+        missing(f"no Go peer: {error}")
+
+
+@pytest.fixture
+def network() -> Iterator[Network]:
+    """An empty switch."""
+    if reason := unavailable():
+        missing(reason)
+    with Network() as made:
+        yield made
+
+
+@pytest.fixture
+async def go(go_program: Path, tmp_path: Path) -> AsyncIterator[StartGo]:
+    """Start Go peers by name; the same name keeps its identity. They end with the test."""
+    running: list[GoPeer] = []
+
+    async def start(
+        name: str, host: Host, *, mode: Literal["box", "cs"] = "box", debug: bool = False
+    ) -> GoPeer:
+        directory = tmp_path / name
+        directory.mkdir(exist_ok=True)
+        peer = await GoPeer.launch_go(
+            go_program, directory, prefix=host.command(), mode=mode, serial=name, debug=debug
+        )
+        running.append(peer)
+        return peer
+
+    yield start
+    for peer in running:
+        await peer.quit()
