@@ -1,0 +1,128 @@
+"""From budgets and the standing of the devices to the set-points that may be given now. Pure.
+
+Reductions are always permitted. A rise may spend only power that nobody can still take: the budget less what
+every device may hold for all we know.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from hems.control.allocation import Allocation, Candidate, Share, allocate
+from hems.control.budget import Budget
+from hems.control.execution import LaneView, Obedience
+from hems.devices import FeasiblePowers
+from hems.limits.reason import Reason, watts
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A device in one direction: how it stands, what it can be told (None: nothing), what it has use for."""
+
+    view: LaneView
+    feasible: FeasiblePowers | None
+    demand_w: float | None = None
+
+    @property
+    def name(self) -> str:
+        """The device's name."""
+        return self.view.name
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A set-point to give now (None: free), and why."""
+
+    power_w: float | None
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The division that is aimed at, and the set-points on the way to it by device name."""
+
+    allocation: Allocation
+    setpoints: Mapping[str, Told]
+
+
+def plan(budgets: Sequence[Budget], standings: Sequence[Standing]) -> Plan:
+    """Divide the budgets between the devices, given in priority order, and say what each is told now."""
+    allocation = allocate(budgets, [_candidate(s) for s in standings])
+    spare = [_Spare(budget, standings) for budget in budgets]
+    setpoints = {}
+    for standing, share in zip(standings, allocation.shares, strict=True):
+        told = _step(standing, share, [s for s in spare if s.covers(standing)])
+        if told is not None:
+            setpoints[standing.name] = told
+    return Plan(allocation, setpoints)
+
+
+def _candidate(standing: Standing) -> Candidate:
+    view = standing.view
+    useful_w = [] if standing.demand_w is None else [standing.demand_w]
+    if view.obedience is Obedience.UNREACHABLE:
+        useful_w.append(view.charge_w)
+    elif view.reserved_w and view.told_w is not None:
+        useful_w.append(view.told_w)
+    return Candidate(standing.name, standing.feasible, view.reserved_w, min(useful_w, default=None))
+
+
+class _Spare:
+    """The part of one budget that no device can still take."""
+
+    def __init__(self, budget: Budget, standings: Sequence[Standing]) -> None:
+        self._devices = budget.devices
+        self.left_w = budget.allowed_w - sum(s.view.charge_w for s in standings if self.covers(s))
+
+    def covers(self, standing: Standing) -> bool:
+        return self._devices is None or standing.name in self._devices
+
+
+def _step(standing: Standing, share: Share, spare: Sequence[_Spare]) -> Told | None:
+    view, feasible = standing.view, standing.feasible
+    if feasible is None:
+        return None
+    if share.power_w is None:
+        return _release(view, share)
+    bounded = view.told and view.told_w is not None
+    if not bounded or share.power_w <= _known(view.told_w):
+        return Told(share.power_w, share.reason)
+    return _rise(view, feasible, share.power_w, share.reason, spare)
+
+
+def _release(view: LaneView, share: Share) -> Told | None:
+    if not view.told:
+        return None
+    if view.told_w is None or view.may_rise:
+        return Told(None, share.reason)
+    return Told(view.told_w, _rests(view))
+
+
+def _rise(
+    view: LaneView, feasible: FeasiblePowers, share_w: float, reason: Reason, spare: Sequence[_Spare]
+) -> Told:
+    told_w = _known(view.told_w)
+    if not view.may_rise:
+        return Told(told_w, _rests(view))
+    free_w = max(0.0, min(s.left_w for s in spare))
+    power_w = feasible.at_most(min(share_w, view.charge_w + free_w))
+    if power_w is None or power_w <= told_w:
+        return Told(told_w, _waits(told_w, share_w))
+    for each in spare:
+        each.left_w -= max(0.0, power_w - view.charge_w)
+    return Told(power_w, reason if power_w == share_w else _waits(power_w, share_w))
+
+
+def _known(power_w: float | None) -> float:
+    if power_w is None:
+        raise ValueError("a free device holds no set-point")
+    return power_w
+
+
+def _rests(view: LaneView) -> Reason:
+    text = "rises later: it is out of reach, or its last change is too recent to be seen in the measurements"
+    return Reason("rise_paused", text, {"power_w": view.told_w})
+
+
+def _waits(power_w: float, share_w: float) -> Reason:
+    text = f"{watts(power_w)} on its way to {watts(share_w)}: others have not given up their power yet"
+    return Reason("rise_waits_for_release", text, {"power_w": power_w, "share_w": share_w})
