@@ -186,8 +186,13 @@ class ConnectionContext(ssl.SSLContext):
         return made
 
     @property
+    def admitted(self) -> PeerCertificate | None:
+        """The peer whose certificate was admitted, once it was."""
+        return self._judgement.peer
+
+    @property
     def peer(self) -> PeerCertificate:
-        """The peer whose certificate was admitted. Raises LocalError before the handshake is over."""
+        """The peer on the other end. Raises LocalError before the handshake is over."""
         if self._judgement.peer is None:
             raise LocalError("the peer is known only after the TLS handshake")
         return self._judgement.peer

@@ -1,0 +1,43 @@
+"""What carries SHIP messages: a WebSocket over TLS, or two ends in memory for tests."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class BinaryMessage:
+    """One whole binary message arrived."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TextMessage:
+    """A text message arrived, which SHIP forbids; its content does not matter."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkClosed:
+    """The link is gone; always the last event. ``code`` is None when the peer sent no close frame."""
+
+    code: int | None
+    reason: str
+
+
+LinkEvent = BinaryMessage | TextMessage | LinkClosed
+
+
+class Link(Protocol):
+    """One open transport to a peer."""
+
+    async def receive(self) -> LinkEvent:
+        """The next event; after LinkClosed nothing comes any more. One reader at a time."""
+
+    def send(self, message: bytes) -> None:
+        """Queue one binary message. Does nothing on a link that is closing."""
+
+    def close(self, code: int | None, reason: str) -> None:
+        """Begin to close; LinkClosed follows within a bounded time. Without code no close frame is sent."""
+
+    def abort(self) -> None:
+        """Drop the link at once."""
