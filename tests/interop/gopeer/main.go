@@ -1,5 +1,5 @@
 // Command gopeer plays one EEBUS node with the stack of the enbility project: the Steuerbox (mode box) or a
-// controllable system (mode cs). It is driven by JSON lines on standard input and answers on standard output;
+// controllable system (mode cs); mode codec only measures the stack's reading and writing of frames. It is driven by JSON lines on standard input and answers on standard output;
 // ../README.md describes the lines. Errors and, with -debug, the log of the stack go to standard error.
 package main
 
@@ -14,7 +14,7 @@ import (
 )
 
 func main() {
-	mode := flag.String("mode", "box", "box or cs")
+	mode := flag.String("mode", "box", "box, cs or codec")
 	directory := flag.String("dir", "", "directory that keeps key and certificate between runs")
 	serial := flag.String("serial", "1", "serial number, part of the SHIP id")
 	debug := flag.Bool("debug", false, "write the log of the stack to standard error")
@@ -27,6 +27,10 @@ func main() {
 }
 
 func run(mode, directory, serial string, debug bool) error {
+	out := newOutput(os.Stdout)
+	if mode == "codec" {
+		return serve(out, codec{}.handle)
+	}
 	role, err := roleFor(mode)
 	if err != nil {
 		return err
@@ -35,11 +39,11 @@ func run(mode, directory, serial string, debug bool) error {
 	if err != nil {
 		return err
 	}
-	out := newOutput(os.Stdout)
 	logging.SetLogging(&stackLog{out: out, debug: debug})
 	peer := &node{out: out, certificate: certificate, ski: ski, serial: serial, role: role}
 	out.event("ready", fields{"ski": ski, "ship_id": peer.shipID()})
-	return serve(peer, os.Stdin)
+	defer peer.stop()
+	return serve(out, peer.handle)
 }
 
 func roleFor(mode string) (role, error) {
@@ -49,13 +53,13 @@ func roleFor(mode string) (role, error) {
 	case "cs":
 		return &controllableSystem{}, nil
 	default:
-		return nil, fmt.Errorf("unknown mode %q, known are box and cs", mode)
+		return nil, fmt.Errorf("unknown mode %q, known are box, cs and codec", mode)
 	}
 }
 
 // serve runs one command after the other until quit or the end of the input.
-func serve(peer *node, input *os.File) error {
-	lines := bufio.NewScanner(input)
+func serve(out *output, handle func(command string, line []byte) (any, error)) error {
+	lines := bufio.NewScanner(os.Stdin)
 	for lines.Scan() {
 		var head struct {
 			ID      int    `json:"id"`
@@ -64,16 +68,15 @@ func serve(peer *node, input *os.File) error {
 		if err := json.Unmarshal(lines.Bytes(), &head); err != nil {
 			return fmt.Errorf("not a command: %w", err)
 		}
-		data, err := peer.handle(head.Command, lines.Bytes())
+		data, err := handle(head.Command, lines.Bytes())
 		if err != nil {
-			peer.out.event("reply", fields{"id": head.ID, "ok": false, "error": err.Error()})
+			out.event("reply", fields{"id": head.ID, "ok": false, "error": err.Error()})
 		} else {
-			peer.out.event("reply", fields{"id": head.ID, "ok": true, "data": data})
+			out.event("reply", fields{"id": head.ID, "ok": true, "data": data})
 		}
 		if head.Command == "quit" {
 			return nil
 		}
 	}
-	peer.stop()
 	return lines.Err()
 }
