@@ -3,14 +3,14 @@
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import click
 
 if TYPE_CHECKING:
-    from hems.config import Configuration
+    from hems.config import Configuration, Examine
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -48,13 +48,21 @@ def find_config(path: Path | None) -> Path:
     )
 
 
-def load_config(path: Path | None, *, as_json: bool = False, **options: object) -> "Configuration":
+def load_config(
+    path: Path | None,
+    *,
+    as_json: bool = False,
+    options: Mapping[str, object] | None = None,
+    examine: "Examine | None" = None,
+) -> "Configuration":
     """The checked configuration. Ends the command with every mistake when it cannot be used."""
     from adapters.registry import DEFAULT_REGISTRY
     from hems.config import ConfigError, load
 
     try:
-        return load(find_config(path), DEFAULT_REGISTRY, environment=os.environ, options=options)
+        return load(
+            find_config(path), DEFAULT_REGISTRY, environment=os.environ, options=options, examine=examine
+        )
     except ConfigError as error:
         if as_json:
             write_json({"ok": False, "mistakes": [_as_dict(mistake) for mistake in error.mistakes]})

@@ -1,7 +1,7 @@
 """The configuration file: read, checked as a whole, and explained when something is wrong."""
 
-from hems.config.loading import SOCKET_NAME, load
-from hems.config.mistakes import ConfigError, Mistake
+from hems.config.loading import SOCKET_NAME, Examine, load
+from hems.config.mistakes import ConfigError, KeyPath, Mistake
 from hems.config.models import (
     METER_NAME,
     Configuration,
@@ -24,8 +24,10 @@ __all__ = [
     "Configuration",
     "DeviceSettings",
     "EebusSettings",
+    "Examine",
     "FailsafeSettings",
     "GridConnectionPointSettings",
+    "KeyPath",
     "LogSettings",
     "Mistake",
     "PeerSettings",

@@ -5,7 +5,7 @@ Order of precedence: defaults < file < environment (`HEMS__EEBUS__PORT=4712`) < 
 
 import difflib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ _PREFIX = "HEMS__"
 _LONGEST_SOCKET_PATH = 100  # the kernel takes 107 bytes; the rest is reserve for temporary names
 SOCKET_NAME = "gateway.sock"
 
+Examine = Callable[[Configuration], Iterable[tuple[KeyPath, str]]]
+
 
 def load(
     path: Path,
@@ -27,10 +29,12 @@ def load(
     *,
     environment: Mapping[str, str] | None = None,
     options: Mapping[str, object] | None = None,
+    examine: Examine | None = None,
 ) -> Configuration:
     """Read and check the configuration file at `path`.
 
     `environment`: variables that begin with `HEMS__` count. `options`: dotted path (`eebus.port`) to value.
+    `examine` looks deeper into a configuration whose form is right, and yields path and problem of mistakes.
     Relative paths in the result count from the folder of the file. Raises ConfigError with every mistake.
     """
     document = _read_file(path)
@@ -57,6 +61,8 @@ def load(
     if configuration is not None:
         configuration = configuration.model_copy(update={"data_dir": _absolute(path, configuration.data_dir)})
         mistakes += _paths(configuration, origins)
+        if examine is not None:
+            mistakes += [origins.mistake(place, problem, "") for place, problem in examine(configuration)]
     if mistakes or configuration is None:
         raise ConfigError(_in_reading_order(mistakes, str(path)))
     return configuration

@@ -19,7 +19,7 @@ class Mistake:
     def __str__(self) -> str:
         place = self.source if self.line is None else f"{self.source}:{self.line}"
         subject = f"{place}: {self.path}: " if self.path else f"{place}: "
-        return f"{subject}{self.problem}. {self.remedy}"
+        return f"{subject}{self.problem.rstrip('.')}. {self.remedy}".rstrip()
 
 
 class ConfigError(Exception):

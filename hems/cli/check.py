@@ -1,0 +1,54 @@
+"""`hems check`: is the configuration right, and what does it mean? No socket is opened."""
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from hems.cli.options import config_option, find_config, json_option, load_config, write_json
+
+_NOT_SAFE = 1
+
+
+@click.command()
+@config_option
+@json_option
+def check(config_path: Path | None, as_json: bool) -> None:
+    """Check the configuration and tell what it means.
+
+    Exit code 0: right and safe. 1: right, but the devices left alone may exceed the failsafe limit.
+    3: mistakes.
+    """
+    from adapters.context import Context
+    from adapters.registry import DEFAULT_REGISTRY
+    from eebus.clock import SystemClock
+    from hems.equipment import make_devices, settings_that_cannot_work
+    from hems.explanation import explain
+
+    context = Context(clock=SystemClock())
+    path = find_config(config_path)
+    configuration = load_config(
+        path,
+        as_json=as_json,
+        examine=lambda configuration: settings_that_cannot_work(configuration, DEFAULT_REGISTRY, context),
+    )
+    explanation = explain(configuration, make_devices(configuration, DEFAULT_REGISTRY, context))
+    proof = explanation.proof
+    if as_json:
+        write_json(
+            {
+                "ok": True,
+                "safe_when_left_alone": proof.holds,
+                "lines": [{"label": label, "text": text} for label, text in explanation.lines],
+                "fallback_proof": asdict(proof),
+                "warnings": list(explanation.warnings),
+            }
+        )
+    else:
+        click.echo(f"{path} is right. It means:")
+        for label, text in explanation.lines:
+            click.echo(f"  {label:<15}{text}")
+        for warning in explanation.warnings:
+            click.echo(f"  Attention      {warning}")
+    sys.exit(0 if proof.holds else _NOT_SAFE)

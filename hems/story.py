@@ -1,0 +1,113 @@
+"""What happens, told in plain words: one sentence an event, the same in log and demo."""
+
+import logging
+from dataclasses import asdict, is_dataclass
+from functools import singledispatch
+
+from eebus.ids import Ski
+from eebus.spine.events import BindingRefused, DatagramDropped, PeerGone
+from eebus.usecases.events import (
+    EnergyGuardChanged,
+    FailsafeChanged,
+    LimitKind,
+    LimitStateChanged,
+    OrderReceived,
+)
+from eebus.usecases.limit_rules import LimitState
+from eebus.usecases.limitation import Direction
+from hems.limits.reason import watts
+
+_logger = logging.getLogger("hems.story")
+
+_WHAT = {Direction.CONSUMPTION: "consumption", Direction.PRODUCTION: "feed-in"}
+
+
+@singledispatch
+def sentence(_event: object) -> str | None:
+    """The event in one sentence; None for events that are of no interest to people."""
+    return None
+
+
+@sentence.register
+def _(event: OrderReceived) -> str:
+    asked = _asked(event)
+    if event.accepted:
+        return f"Steuerbox {short(event.peer_ski)} {asked}: accepted"
+    return f"Steuerbox {short(event.peer_ski)} {asked}: refused, {event.reason} ({event.rule})"
+
+
+def _asked(order: OrderReceived) -> str:
+    what = _WHAT[order.direction]
+    value = "no value" if order.value_w is None else watts(order.value_w)
+    if not order.active:
+        return f"releases {what} (stored value {value})"
+    until = "without an end" if order.duration_s is None else f"for {order.duration_s:.0f} s"
+    return f"limits {what} to {value} {until}"
+
+
+@sentence.register
+def _(event: LimitStateChanged) -> str:
+    what = _WHAT[event.direction].capitalize()
+    return f"{what} is {_restriction(event)}: {event.reason} ({event.rule})"
+
+
+def _restriction(event: LimitStateChanged) -> str:
+    if event.effective_limit_w is None:
+        return f"not limited, state {event.after}"
+    by = "by the grid operator" if event.limit_kind is LimitKind.GRID_OPERATOR else "by the gateway itself"
+    return f"limited to {watts(event.effective_limit_w)} {by}, state {event.after}"
+
+
+@sentence.register
+def _(event: FailsafeChanged) -> str:
+    if event.direction is None:
+        return f"Steuerbox {short(event.by_ski)} sets the failsafe duration to {event.value:.0f} s"
+    what, value = _WHAT[event.direction], watts(event.value)
+    return f"Steuerbox {short(event.by_ski)} sets the failsafe limit of {what} to {value}"
+
+
+@sentence.register
+def _(event: EnergyGuardChanged) -> str:
+    if event.ski is None:
+        return "No Steuerbox is in control any more"
+    return f"Steuerbox {short(event.ski)} is in control now"
+
+
+@sentence.register
+def _(event: BindingRefused) -> str:
+    return f"Peer {short(event.ski)} wants control and is refused: {event.text}"
+
+
+@sentence.register
+def _(event: PeerGone) -> str:
+    return f"Peer {short(event.ski)} is gone"
+
+
+@sentence.register
+def _(event: DatagramDropped) -> str:
+    return f"Peer {short(event.ski)} sent something useless: {event.text}"
+
+
+def short(ski: Ski) -> str:
+    """The first two groups of an SKI: enough to tell two peers apart."""
+    upper = ski.upper()
+    return f"{upper[:4]} {upper[4:8]}…"
+
+
+def log_event(event: object) -> None:
+    """Write the event to the log, its figures beside the sentence."""
+    text = sentence(event)
+    if text is None:
+        _logger.debug("%s", event)
+        return
+    level = logging.WARNING if _is_alarming(event) else logging.INFO
+    data = asdict(event) if is_dataclass(event) and not isinstance(event, type) else None
+    _logger.log(level, "%s", text, extra={"data": data})
+
+
+def _is_alarming(event: object) -> bool:
+    match event:
+        case LimitStateChanged(after=LimitState.FAILSAFE) | BindingRefused() | OrderReceived(accepted=False):
+            return True
+        case _:
+            return False

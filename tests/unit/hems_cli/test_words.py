@@ -1,0 +1,90 @@
+"""Figures and states as people read them."""
+
+from typing import Any
+
+import pytest
+
+from hems.cli.status import lines
+from hems.cli.words import flow, power, span
+
+
+@pytest.mark.parametrize(
+    ("power_w", "text"),
+    [(None, "unknown"), (0.0, "0 W"), (999.4, "999 W"), (4200.0, "4.20 kW"), (-4200.0, "-4.20 kW")],
+)
+def test_power(power_w: float | None, text: str) -> None:
+    assert power(power_w) == text
+
+
+@pytest.mark.parametrize(
+    ("power_w", "text"),
+    [(None, "power unknown"), (0.2, "idle"), (4140.0, "drawing 4.14 kW"), (-500.0, "feeding in 500 W")],
+)
+def test_flow(power_w: float | None, text: str) -> None:
+    assert flow(power_w) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.4, "0 s"), (59.4, "59 s"), (60, "1 min"), (125, "2 min 5 s"), (3600, "1 h"), (7140, "1 h 59 min")],
+)
+def test_span(seconds: float, text: str) -> None:
+    assert span(seconds) == text
+
+
+def _status(**changes: Any) -> dict[str, Any]:
+    return {
+        "site": "Home",
+        "version": "1.2.3",
+        "started_at": "2026-01-31T10:00:00+00:00",
+        "port": 4712,
+        "control_box": {"ski": None, "connected": False, "heartbeat_age_s": None},
+        "limits": [],
+        "meter": None,
+        "devices": [],
+        "pairing_requests": 0,
+        "warnings": [],
+        **changes,
+    }
+
+
+def test_a_limit_is_told_with_its_source_end_state_and_reason() -> None:
+    limit = {
+        "direction": "consumption",
+        "state": "limited",
+        "rule": "LPC-910",
+        "reason": "the Steuerbox activated a limit",
+        "limit_w": 4200.0,
+        "kind": "grid_operator",
+        "remaining_s": 720.0,
+        "next": None,
+    }
+    assert ("Consumption", "limited to 4.20 kW by the grid operator for another 12 min "
+            "(limited: the Steuerbox activated a limit)") in lines(_status(limits=[limit]))  # fmt: skip
+
+
+def test_a_device_is_told_with_power_setpoint_and_reason() -> None:
+    device = {
+        "name": "wallbox",
+        "kind": "wallbox",
+        "power_w": 4140.0,
+        "age_s": 1.0,
+        "orders": [
+            {
+                "direction": "consumption",
+                "setpoint_w": 4140.0,
+                "state": "effective",
+                "reason": "all that is left",
+            }
+        ],
+    }
+    assert lines(_status(devices=[device]))[-2:] == [
+        ("wallbox", "wallbox, drawing 4.14 kW, 1 s ago"),
+        ("", "consumption: at most 4.14 kW, effective (all that is left)"),
+    ]
+
+
+def test_open_requests_and_warnings_are_not_missed() -> None:
+    told = lines(_status(pairing_requests=1, warnings=["wallbox does not answer"]))
+    assert ("Pairing", "1 peer asking; see: hems pair list") in told
+    assert ("Attention", "wallbox does not answer") in told
