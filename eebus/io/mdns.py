@@ -1,0 +1,182 @@
+"""Being found and finding others: DNS-SD over multicast DNS (SHIP 7)."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from zeroconf import Error as ZeroconfError
+from zeroconf import NonUniqueNameException, ServiceStateChange, Zeroconf
+from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
+
+from eebus.io.interfaces import HostAddresses, host_addresses
+
+_log = logging.getLogger(__name__)
+_SERVICE_TYPE = "_ship._tcp.local."
+_RECORD_TTL_S = 120
+_RESOLVE_WAIT_MS = 3000
+_MAX_LABEL_BYTES = 63
+_MAX_SERVICES = 64
+_MAX_RESOLVING = 8
+_MAX_RESOLVE_ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MdnsSettings:
+    """Where to speak multicast DNS and how often to look for changed addresses."""
+
+    interfaces: tuple[str, ...] = ()
+    """Names or addresses; empty: all but the loopback."""
+    poll_interval_s: float = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """What we tell about ourselves. Both labels must be unique in the network."""
+
+    instance: str
+    host: str
+    port: int
+    txt: Mapping[str, str] = field(hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundService:
+    """A resolved service. Everything in it is a hint that anybody can forge."""
+
+    instance: str
+    host: str
+    port: int
+    addresses: tuple[str, ...]
+    txt: Mapping[str, str] = field(hash=False)
+
+
+class Mdns:
+    """Announces one service and watches all others while :meth:`run` runs."""
+
+    def __init__(
+        self,
+        settings: MdnsSettings,
+        announcement: Announcement | None,
+        found: Callable[[FoundService], None],
+        lost: Callable[[str], None],
+        *,
+        addresses: Callable[[tuple[str, ...]], HostAddresses] = host_addresses,
+    ) -> None:
+        self._settings = settings
+        self._announcement = announcement
+        self._found = found
+        self._lost = lost
+        self._read_addresses = addresses
+        self._announced: tuple[str, ...] = ()
+        self._resolving: dict[str, asyncio.Task[None]] = {}
+        self._known: set[str] = set()
+
+    @property
+    def announced_addresses(self) -> tuple[str, ...]:
+        """The addresses in our record; empty while there is no network."""
+        return self._announced
+
+    async def run(self) -> None:
+        """Announce and watch until cancelled; a network that comes up later or changes is followed."""
+        while True:
+            current = self._read_addresses(self._settings.interfaces)
+            if current.multicast:
+                try:
+                    await self._run_session(current)
+                except (OSError, ZeroconfError) as error:
+                    _log.warning("multicast DNS does not work now: %s", error)
+            await asyncio.sleep(self._settings.poll_interval_s)
+
+    async def _run_session(self, current: HostAddresses) -> None:
+        """Announce and watch while this host has any address at all."""
+        zeroconf = AsyncZeroconf(interfaces=list(current.multicast))
+        try:
+            browser = AsyncServiceBrowser(zeroconf.zeroconf, _SERVICE_TYPE, handlers=[self._notice])
+            await self._announce(zeroconf, current)
+            while current.multicast:
+                await asyncio.sleep(self._settings.poll_interval_s)
+                changed = self._read_addresses(self._settings.interfaces)
+                if changed != current and changed.multicast:
+                    await zeroconf.zeroconf.async_update_interfaces(list(changed.multicast))
+                    await self._announce_again(zeroconf, changed)
+                current = changed
+            await browser.async_cancel()
+        finally:
+            self._announced = ()
+            for task in self._resolving.values():
+                task.cancel()
+            await zeroconf.async_unregister_all_services()
+            await zeroconf.async_close()
+
+    async def _announce(self, zeroconf: AsyncZeroconf, current: HostAddresses) -> None:
+        if self._announcement is None:
+            return
+        info = self._make_info(self._announcement, current)
+        try:
+            await zeroconf.async_register_service(info, allow_name_change=True, strict=False)
+        except NonUniqueNameException as error:
+            _log.warning("the name '%s' is taken in this network: %s", self._announcement.instance, error)
+            return
+        self._announced = current.addresses
+        _log.info("announced as '%s' at %s", info.get_name(), ", ".join(current.addresses))
+
+    async def _announce_again(self, zeroconf: AsyncZeroconf, current: HostAddresses) -> None:
+        if self._announcement is None or current.addresses == self._announced:
+            return
+        await zeroconf.async_update_service(self._make_info(self._announcement, current))
+        self._announced = current.addresses
+        _log.info("addresses changed, announced again: %s", ", ".join(current.addresses))
+
+    def _make_info(self, announcement: Announcement, current: HostAddresses) -> AsyncServiceInfo:
+        return AsyncServiceInfo(
+            _SERVICE_TYPE,
+            f"{_cut_label(announcement.instance)}.{_SERVICE_TYPE}",
+            port=announcement.port,
+            properties=dict(announcement.txt),
+            server=f"{_cut_label(announcement.host)}.local.",
+            host_ttl=_RECORD_TTL_S,
+            other_ttl=_RECORD_TTL_S,
+            parsed_addresses=list(current.addresses),
+        )
+
+    def _notice(
+        self, zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange
+    ) -> None:
+        if state_change is ServiceStateChange.Removed:
+            self._known.discard(name)
+            if (resolving := self._resolving.get(name)) is not None:
+                resolving.cancel()
+            self._lost(_instance_of(name, service_type))
+        elif name not in self._resolving and len(self._resolving) < _MAX_RESOLVING:
+            if name not in self._known and len(self._known) >= _MAX_SERVICES:
+                return
+            task = asyncio.get_running_loop().create_task(self._resolve(zeroconf, service_type, name))
+            self._resolving[name] = task
+            task.add_done_callback(lambda _done: self._resolving.pop(name, None))
+
+    async def _resolve(self, zeroconf: Zeroconf, service_type: str, name: str) -> None:
+        info = AsyncServiceInfo(service_type, name)
+        for _attempt in range(_MAX_RESOLVE_ATTEMPTS):
+            if await info.async_request(zeroconf, _RESOLVE_WAIT_MS):
+                break
+        else:
+            return
+        self._known.add(name)
+        self._found(
+            FoundService(
+                instance=_instance_of(name, service_type),
+                host=(info.server or "").rstrip("."),
+                port=info.port or 0,
+                addresses=tuple(info.parsed_scoped_addresses()),
+                txt={key: value or "" for key, value in info.decoded_properties.items()},
+            )
+        )
+
+
+def _instance_of(name: str, service_type: str) -> str:
+    return name[: -len(service_type) - 1] if name.lower().endswith(f".{service_type}".lower()) else name
+
+
+def _cut_label(label: str) -> str:
+    return label.encode()[:_MAX_LABEL_BYTES].decode(errors="ignore")

@@ -1,0 +1,144 @@
+"""Moves messages between one link and one SHIP machine, and carries out what the machine asks for."""
+
+import logging
+from collections.abc import Sequence
+from typing import Protocol
+
+from eebus.clock import Clock
+from eebus.ids import Ski
+from eebus.io.link import BinaryMessage, Link, LinkClosed, LinkEvent, TextMessage
+from eebus.io.recorder import FrameRecorder
+from eebus.ship.connection import (
+    CloseTransport,
+    Ended,
+    Phase,
+    SendMessage,
+    ShipConnection,
+    ShipEffect,
+    ShipRole,
+    SpineMessage,
+    Trust,
+)
+
+_log = logging.getLogger(__name__)
+
+
+class PumpOwner(Protocol):
+    """The node, as seen from one of its connections."""
+
+    def spine_message(self, pump: "Pump", datagram: object) -> None:
+        """A datagram arrived."""
+
+    def ship_effect(self, pump: "Pump", effect: ShipEffect) -> None:
+        """Something about the connection that the node wants to know; not messages, not datagrams."""
+
+    async def settled(self) -> None:
+        """Returns when the node has taken in what came so far; a slow disk slows the peer, not us."""
+
+
+class Pump:
+    """One connection. The node calls it from its own tasks; everything happens in one event loop."""
+
+    def __init__(
+        self,
+        link: Link,
+        machine: ShipConnection,
+        owner: PumpOwner,
+        clock: Clock,
+        *,
+        address: str,
+        connected_at: float,
+        recorder: FrameRecorder | None = None,
+    ) -> None:
+        self.address = address
+        self.connected_at = connected_at
+        self._link = link
+        self._machine = machine
+        self._owner = owner
+        self._clock = clock
+        self._recorder = recorder
+
+    @property
+    def ski(self) -> Ski:
+        """The peer."""
+        return self._machine.peer_ski
+
+    @property
+    def role(self) -> ShipRole:
+        """CLIENT when we dialled."""
+        return self._machine.role
+
+    @property
+    def phase(self) -> Phase:
+        """How far the SHIP handshake is."""
+        return self._machine.phase
+
+    async def run(self) -> None:
+        """From the open WebSocket to its end. Cancelling drops the link."""
+        try:
+            self._perform(self._machine.start(self._clock.monotonic()))
+            while True:
+                event = await self._link.receive()
+                self._perform(self._take(event))
+                if isinstance(event, LinkClosed):
+                    return
+                await self._owner.settled()
+        finally:
+            self._link.abort()
+
+    def _take(self, event: LinkEvent) -> list[ShipEffect]:
+        now = self._clock.monotonic()
+        match event:
+            case BinaryMessage(data):
+                self._record(data, sent=False)
+                return self._machine.receive(data, now)
+            case TextMessage():
+                return self._machine.receive_text(now)
+            case LinkClosed(code, reason):
+                return self._machine.transport_closed(code, reason, now)
+
+    def send_spine(self, datagram: bytes) -> None:
+        """Send a datagram. Outside the data exchange it is dropped: the session that wanted it is over."""
+        if self._machine.phase is Phase.DATA:
+            self._perform(self._machine.send_spine(datagram, self._clock.monotonic()))
+
+    def set_trust(self, trust: Trust) -> None:
+        """Tell the peer what a person decided."""
+        self._perform(self._machine.set_trust(trust, self._clock.monotonic()))
+
+    def close(self, text: str = "close") -> None:
+        """End in the way of the phase."""
+        self._perform(self._machine.close(self._clock.monotonic(), text=text))
+
+    def next_deadline(self) -> float | None:
+        """When :meth:`on_deadline` is due."""
+        return self._machine.next_deadline()
+
+    def on_deadline(self, now: float) -> None:
+        """Let the time limits of the handshake act."""
+        self._perform(self._machine.on_deadline(now))
+
+    def _perform(self, effects: Sequence[ShipEffect]) -> None:
+        for effect in effects:
+            match effect:
+                case SendMessage(data):
+                    self._record(data, sent=True)
+                    self._link.send(data)
+                case CloseTransport(code, reason):
+                    self._link.close(code, reason)
+                case SpineMessage(datagram):
+                    self._owner.spine_message(self, datagram)
+                case Ended(cause, text):
+                    _log.info("connection to %s ended: %s (%s)", short(self.ski), cause.value, text)
+                    self._owner.ship_effect(self, effect)
+                case _:
+                    self._owner.ship_effect(self, effect)
+
+    def _record(self, message: bytes, *, sent: bool) -> None:
+        if self._recorder is not None:
+            self._recorder.record(short(self.ski), message, self._clock.monotonic(), sent=sent)
+
+
+def short(ski: Ski) -> str:
+    """An SKI as log lines show it: enough to tell peers apart, not enough to identify a household."""
+    return ski[:8]
