@@ -1,14 +1,12 @@
 """Data exchange (SHIP 13.4.5) and access methods (13.4.6), which never wait for each other."""
 
-import unicodedata
-
 from eebus.ship.effects import EndCause, PeerShipId, SpineMessage
 from eebus.ship.frames import Data
 from eebus.ship.machine import Context, Event, Row, State, close, nothing
 from eebus.ship.messages import AccessMethods, AccessMethodsRequest
+from eebus.ship.text import clean_received
 
 _MAX_SHIP_ID_BYTES = 63
-_INVISIBLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 
 # --- conditions ---
@@ -43,14 +41,9 @@ def _answer_access_methods(context: Context, _message: object, _now: float) -> N
 def _take_access_methods(context: Context, methods: AccessMethods, _now: float) -> None:
     """A missing identifier stays unknown; it is no error."""
     context.access_methods_asked = False
-    ship_id = _clean(methods.id or "")
+    ship_id = clean_received(methods.id or "", _MAX_SHIP_ID_BYTES)
     if ship_id:
         context.effects.append(PeerShipId(ship_id))
-
-
-def _clean(text: str) -> str:
-    visible = "".join(c for c in text if unicodedata.category(c) not in _INVISIBLE)
-    return visible.encode()[:_MAX_SHIP_ID_BYTES].decode(errors="ignore")
 
 
 def _deliver_early(context: Context, _message: object, _now: float) -> None:

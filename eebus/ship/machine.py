@@ -25,6 +25,7 @@ from eebus.ship.effects import (
 from eebus.ship.frames import encode
 from eebus.ship.messages import Message, MessageProtocolHandshake
 from eebus.ship.settings import ShipSettings
+from eebus.ship.text import cut
 
 CLOSE_NORMAL = 4001
 CLOSE_REJECTED = 4452
@@ -184,7 +185,8 @@ class Context:
         """
         if self.end is None:
             self.end = Ended(cause, text)
-            self.close_frame = CloseTransport(code, _fit_close_frame(text if reason is None else reason))
+            told = text if reason is None else reason
+            self.close_frame = CloseTransport(code, cut(told, _MAX_REASON_BYTES))
 
 
 Action = Callable[[Context, Any, float], None]
@@ -224,10 +226,6 @@ def close_transport(context: Context, _message: object, _now: float) -> None:
     """Close the transport as already decided."""
     context.timers = {}
     context.effects.append(context.close_frame)
-
-
-def _fit_close_frame(reason: str) -> str:
-    return reason.encode()[:_MAX_REASON_BYTES].decode(errors="ignore")
 
 
 class Machine:
