@@ -63,6 +63,7 @@ class LaneView:
     reserved_w: float
     may_rise: bool
     measured_w: float | None
+    measured_at_s: float | None
     obedience: Obedience
     reason: Reason
 
@@ -187,9 +188,10 @@ class DeviceCore:
             return None
         return sample.demand_w
 
-    def frozen_until_s(self) -> float:
-        """Readings up to this moment may be mixed by a rise of one of its set-points."""
-        return max((lane.frozen_until_s for lane in self._lanes.values()), default=-_NEVER)
+    def frozen_until_s(self, direction: Direction) -> float:
+        """Readings up to this moment may be mixed by a rise of its set-point."""
+        lane = self._lanes.get(direction)
+        return -_NEVER if lane is None else lane.frozen_until_s
 
     def view(self, direction: Direction, now: float) -> LaneView:
         """How the device stands in one direction, also one in which it cannot be told anything."""
@@ -209,6 +211,7 @@ class DeviceCore:
             reserved_w=lane.reserved_w(measured_w, now),
             may_rise=self.connected and not self._in_flight and self._rise_pause_over(lane, now),
             measured_w=measured_w,
+            measured_at_s=None if self._sample is None else self._sample.at_s,
             obedience=obedience,
             reason=reason,
         )
@@ -224,6 +227,7 @@ class DeviceCore:
             reserved_w=taken_w,
             may_rise=False,
             measured_w=measured_w,
+            measured_at_s=None if self._sample is None else self._sample.at_s,
             obedience=Obedience.FREE,
             reason=_UNTOLD,
         )
@@ -249,6 +253,7 @@ class DeviceCore:
             reserved_w=charge_w,
             may_rise=False,
             measured_w=None,
+            measured_at_s=None,
             obedience=Obedience.UNREACHABLE,
             reason=reason,
         )

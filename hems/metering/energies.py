@@ -48,5 +48,5 @@ class Energies:
         self._last_s[name] = at_s
         if own_wh is not None:
             self._counters[name] = counter.read(own_wh, unix_s)
-        elif last_s is not None:
+        elif counter.base_wh is None and last_s is not None:
             self._counters[name] = counter.integrate(power_w, at_s - last_s, unix_s)

@@ -1,0 +1,230 @@
+"""Control of the house: ceilings in, set-points out, every second checked against measurement."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from eebus.clock import Clock
+from hems.control.execution import DeviceCore
+from hems.control.progress import Progress
+from hems.control.runner import Bell, DeviceRunner, MeterRunner
+from hems.control.side import consumption_side, production_side
+from hems.control.status import ControlStatus, DeviceStatus
+from hems.devices import Device, DeviceSample, Meter, MeterSample, Setpoint
+from hems.limits.arbiter import Arbiter
+from hems.limits.ceilings import Ceiling
+from hems.limits.reason import Reason
+from hems.metering.energies import Energies
+from hems.metering.measurements import Measurements
+
+CYCLE_S = 1.0
+SHUTDOWN_S = 5.0
+"""Longest time for the last writes; after that the devices' own fallbacks must do."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Controlled:
+    """A device under control. `controllable`: its draw counts against consumption limits (§ 14a EnWG)."""
+
+    device: Device
+    controllable: bool = True
+
+
+class ControlLoop:
+    """Owns the ceilings in force, the cores and runners of all devices, and the cycle.
+
+    The caller runs `jobs()`, each in a task that it supervises; `new_ceilings` may be called before that.
+    `devices` come in priority order. `on_cycle` is called after every completed cycle and feeds the
+    watchdogs. `on_progress` hears how far an order has come.
+    """
+
+    def __init__(
+        self,
+        *,
+        devices: Sequence[Controlled],
+        meter: Meter | None,
+        clock: Clock,
+        measurements: Measurements,
+        energies: Energies,
+        on_cycle: Callable[[], None],
+        on_progress: Callable[[Progress], None],
+    ) -> None:
+        now = clock.monotonic()
+        self._clock = clock
+        self._measurements = measurements
+        self._energies = energies
+        self._on_cycle = on_cycle
+        self._on_progress = on_progress
+        self._arbiter = Arbiter()
+        self._cores = {c.device.name: DeviceCore(c.device.name, c.device.capabilities, now) for c in devices}
+        self._runners = {
+            c.device.name: DeviceRunner(c.device, self._cores[c.device.name], clock, self) for c in devices
+        }
+        self._meter = None if meter is None else MeterRunner(meter, clock, self._meter_read)
+        self._meter_name = "" if meter is None else meter.name
+        controllable = frozenset(c.device.name for c in devices if c.controllable)
+        self._sides = (consumption_side(self._cores, controllable), production_side(self._cores))
+        self._running = 0
+        self._idle = asyncio.Event()
+        self._bell = Bell()
+        self._cycles = 0
+        self._last_cycle_s: float | None = None
+
+    # --- the caller's side ---------------------------------------------------------------------------------
+
+    def new_ceilings(self, ceilings: Iterable[Ceiling]) -> None:
+        """Take ceilings and tell the devices at once; returns before anything is written."""
+        for ceiling in ceilings:
+            self._arbiter.put(ceiling)
+        self._decide()
+
+    def jobs(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        """What is to be run, by name. Each ends after `shutdown`; restarting one that failed is safe."""
+        jobs: dict[str, Callable[[], Awaitable[None]]] = {"control": self.run}
+        for name, runner in self._runners.items():
+            jobs[f"device {name}"] = self._counted(runner.run)
+        if self._meter is not None:
+            jobs[f"meter {self._meter_name}"] = self._meter.run
+        return jobs
+
+    async def run(self) -> None:
+        """A cycle each second. Any error in it is a broken core and reaches the caller."""
+        while not self._bell.stopping:
+            self.cycle()
+            await self._bell.wait(CYCLE_S)
+
+    def cycle(self) -> None:
+        """Look at the measurements, divide anew, check what the devices do."""
+        now = self._clock.monotonic()
+        for side in self._sides:
+            side.measure(self._measurements, now)
+        self._decide()
+        for side in self._sides:
+            self._report(side.observe(now))
+        self._cycles += 1
+        self._last_cycle_s = now
+        self._on_cycle()
+
+    @property
+    def limited(self) -> bool:
+        """Whether any ceiling is in force, ordered or self-imposed."""
+        return bool(self._arbiter.in_force(self._clock.monotonic()))
+
+    async def shutdown(self, order_in_force: bool) -> None:
+        """Stop, leaving the devices safe; returns after the last writes or when their time is over.
+
+        With an order or failsafe in force every device keeps its set-point, and its own fallback takes over
+        when it misses us; none is freed. Otherwise set-points that still stand are lifted.
+        """
+        self._bell.stop()
+        if not order_in_force:
+            self._free_all()
+        for runner in self._runners.values():
+            runner.bell.stop()
+        if self._meter is not None:
+            self._meter.bell.stop()
+        if self._running:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(SHUTDOWN_S):
+                    await self._idle.wait()
+
+    def status(self) -> ControlStatus:
+        """Everything as it stands now, with reasons."""
+        now = self._clock.monotonic()
+        meter = self._measurements.meter()
+        return ControlStatus(
+            at_s=now,
+            cycles=self._cycles,
+            last_cycle_age_s=None if self._last_cycle_s is None else now - self._last_cycle_s,
+            ceilings=self._arbiter.ceilings(now),
+            sides=tuple(side.status() for side in self._sides),
+            devices=tuple(self._device_status(core, now) for core in self._cores.values()),
+            grid_power_w=None if meter is None else meter.power_w,
+            grid_quality=self._measurements.meter_quality(now),
+            grid_age_s=None if meter is None else now - meter.at_s,
+            grid_trouble="there is no grid meter" if self._meter is None else self._meter.trouble,
+        )
+
+    # --- the runners' side ---------------------------------------------------------------------------------
+
+    def device_read(self, name: str, sample: DeviceSample) -> None:
+        """A device was read."""
+        self._measurements.put_device(name, sample)
+        self._energies.put_device(name, sample, self._unix_s())
+
+    def write_started(self, name: str, setpoint: Setpoint) -> None:
+        """A set-point leaves for a device."""
+        now = self._clock.monotonic()
+        for side in self._sides:
+            if side.direction is setpoint.direction:
+                self._report(side.progress.write_started(name, setpoint.power_w, now))
+
+    def write_ended(self, name: str) -> None:
+        """A device took a set-point or refused; power may have become free for others."""
+        del name
+        self._decide()
+
+    def _meter_read(self, sample: MeterSample) -> None:
+        self._measurements.put_meter(sample)
+        self._energies.put_meter(sample, self._unix_s())
+
+    # --- inside --------------------------------------------------------------------------------------------
+
+    def _decide(self) -> None:
+        if self._bell.stopping:
+            return
+        now = self._clock.monotonic()
+        in_force = self._arbiter.in_force(now)
+        for side in self._sides:
+            for name in side.decide(in_force, now):
+                self._runners[name].bell.ring()
+            self._report(side.note_decision(in_force, now))
+
+    def _report(self, steps: Iterable[Progress]) -> None:
+        for step in steps:
+            _log.info("%s %s: %s", step.direction, step.milestone, step.reason.text)
+            self._on_progress(step)
+
+    def _free_all(self) -> None:
+        now = self._clock.monotonic()
+        for core in self._cores.values():
+            for direction in core.directions:
+                if core.view(direction, now).told:
+                    core.tell(direction, None, _STOPPING, now)
+
+    def _counted(self, run: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+        async def counted() -> None:
+            self._running += 1
+            self._idle.clear()
+            try:
+                await run()
+            finally:
+                self._running -= 1
+                if not self._running:
+                    self._idle.set()
+
+        return counted
+
+    def _device_status(self, core: DeviceCore, now: float) -> DeviceStatus:
+        sample = core.sample
+        lanes = [side.lane_status(core.name, now) for side in self._sides if core.name in side.members]
+        return DeviceStatus(
+            name=core.name,
+            kind=core.capabilities.kind,
+            connected=core.connected,
+            trouble=core.trouble,
+            power_w=None if sample is None else sample.power_w,
+            sample_age_s=None if sample is None else now - sample.at_s,
+            state="" if sample is None else sample.state,
+            lanes=tuple(lanes),
+        )
+
+    def _unix_s(self) -> float:
+        return self._clock.utc_now().timestamp()
+
+
+_STOPPING = Reason("stopping", "free: the gateway stops and no limit is in force")

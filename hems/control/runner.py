@@ -1,0 +1,219 @@
+"""One task per device and one for the meter: connect, read each second, write the newest set-point at once.
+
+All decisions are made in `DeviceCore`; here is only the loop around the port. Nothing in it waits for another
+device.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Protocol, TypeVar
+
+from eebus.clock import Clock
+from hems.control.execution import DeviceCore
+from hems.devices import (
+    Device,
+    DeviceError,
+    DeviceSample,
+    DeviceUnreachable,
+    Meter,
+    MeterSample,
+    Setpoint,
+    WriteRefused,
+)
+
+POLL_S = 1.0
+CALL_LIMIT_S = 10.0
+"""An adapter call that takes longer counts as no answer, whatever the adapter itself promises."""
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 15.0
+
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+
+class Bell:
+    """Wakes a runner early, or for the last time."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+        self.stopping = False
+
+    def ring(self) -> None:
+        """There is something new to do."""
+        self._event.set()
+
+    def stop(self) -> None:
+        """Finish what is due and leave."""
+        self.stopping = True
+        self._event.set()
+
+    async def wait(self, seconds: float) -> None:
+        """Sleep so long, or until the bell rings."""
+        if seconds > 0.0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._event.wait()
+        self._event.clear()
+
+
+class Link(Protocol):
+    """What a device and a meter have in common."""
+
+    @property
+    def name(self) -> str:
+        """The name from the configuration."""
+
+    async def connect(self) -> None:
+        """Identify the other side. Raises DeviceError."""
+
+    async def close(self) -> None:
+        """Release sockets; never raises."""
+
+
+class Session(Protocol):
+    """What is done with a link while it lasts."""
+
+    def connected(self) -> None:
+        """The link stands."""
+
+    def lost(self, text: str) -> None:
+        """The link is gone, or was not made."""
+
+    async def serve(self) -> None:
+        """Use the link until the bell stops. Raises DeviceError when it fails."""
+
+
+async def keep_connected(link: Link, session: Session, bell: Bell) -> None:
+    """Connect, serve, and start over after a growing pause; the bell cuts the pause short."""
+    pause_s = FIRST_PAUSE_S
+    try:
+        while not bell.stopping:
+            try:
+                await answered(link.name, link.connect())
+                session.connected()
+                pause_s = FIRST_PAUSE_S
+                await session.serve()
+            except DeviceError as error:
+                session.lost(str(error))
+                await link.close()
+                await bell.wait(pause_s)
+                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+    finally:
+        session.lost("no task serves it")
+        await link.close()
+
+
+async def answered(name: str, call: Awaitable[_T]) -> _T:
+    """The result of a call to an adapter. Raises DeviceUnreachable when there is none in time."""
+    try:
+        async with asyncio.timeout(CALL_LIMIT_S):
+            return await call
+    except TimeoutError:
+        raise DeviceUnreachable(f"{name} did not answer within {CALL_LIMIT_S:.0f} s") from None
+
+
+class DeviceEvents(Protocol):
+    """Who wants to know what happens to a device."""
+
+    def device_read(self, name: str, sample: DeviceSample) -> None:
+        """It was read."""
+
+    def write_started(self, name: str, setpoint: Setpoint) -> None:
+        """A set-point leaves for it."""
+
+    def write_ended(self, name: str) -> None:
+        """It took the set-point, or refused."""
+
+
+class DeviceRunner:
+    """Carries out what the core of one device decides."""
+
+    def __init__(self, device: Device, core: DeviceCore, clock: Clock, events: DeviceEvents) -> None:
+        self._device = device
+        self._core = core
+        self._clock = clock
+        self._events = events
+        self.bell = Bell()
+
+    async def run(self) -> None:
+        """Serve the device until its bell stops. Raises only what is a mistake of the adapter."""
+        await keep_connected(self._device, self, self.bell)
+
+    def connected(self) -> None:
+        self._core.connection_made(self._device.capabilities, self._clock.monotonic())
+        _log.info("%s is connected", self._device.name)
+
+    def lost(self, text: str) -> None:
+        if self._core.trouble != text:
+            _log.warning("%s is not reachable: %s", self._device.name, text)
+        self._core.connection_lost(text)
+
+    async def serve(self) -> None:
+        next_read_s = self._clock.monotonic()
+        while True:
+            now = self._clock.monotonic()
+            setpoint = self._core.next_write(now)
+            if setpoint is not None:
+                await self._write(setpoint)
+            elif self.bell.stopping:
+                return
+            elif now >= next_read_s:
+                await self._read()
+                next_read_s = max(next_read_s + POLL_S, self._clock.monotonic())
+            else:
+                await self.bell.wait(self._rest_s(next_read_s, now))
+
+    def _rest_s(self, next_read_s: float, now: float) -> float:
+        next_write_s = self._core.next_write_at(now)
+        return (next_read_s if next_write_s is None else min(next_read_s, next_write_s)) - now
+
+    async def _read(self) -> None:
+        sample = await answered(self._device.name, self._device.read())
+        self._core.sample_taken(sample, self._clock.monotonic())
+        self._events.device_read(self._device.name, sample)
+
+    async def _write(self, setpoint: Setpoint) -> None:
+        name = self._device.name
+        self._core.write_started(setpoint, self._clock.monotonic())
+        self._events.write_started(name, setpoint)
+        try:
+            readback = await answered(name, self._device.write(setpoint))
+        except WriteRefused as refusal:
+            _log.warning("%s refuses a set-point: %s", name, refusal)
+            self._core.write_refused(setpoint, str(refusal), self._clock.monotonic())
+        else:
+            self._core.write_done(setpoint, readback, self._clock.monotonic())
+        self._events.write_ended(name)
+
+
+class MeterRunner:
+    """Reads the grid meter each second."""
+
+    def __init__(self, meter: Meter, clock: Clock, on_sample: Callable[[MeterSample], None]) -> None:
+        self._meter = meter
+        self._clock = clock
+        self._on_sample = on_sample
+        self.trouble = "not connected yet"
+        self.bell = Bell()
+
+    async def run(self) -> None:
+        """Serve the meter until its bell stops. Raises only what is a mistake of the adapter."""
+        await keep_connected(self._meter, self, self.bell)
+
+    def connected(self) -> None:
+        self.trouble = ""
+        _log.info("%s is connected", self._meter.name)
+
+    def lost(self, text: str) -> None:
+        if self.trouble != text:
+            _log.warning("%s is not reachable: %s", self._meter.name, text)
+        self.trouble = text
+
+    async def serve(self) -> None:
+        next_read_s = self._clock.monotonic()
+        while not self.bell.stopping:
+            self._on_sample(await answered(self._meter.name, self._meter.read()))
+            next_read_s = max(next_read_s + POLL_S, self._clock.monotonic())
+            await self.bell.wait(next_read_s - self._clock.monotonic())

@@ -1,0 +1,60 @@
+"""The control box over EEBUS: what the limit machines decide, as ceilings.
+
+LPC bounds the grid-effective draw of the controllable devices, LPP the power fed in at the connection. The
+limit machines watch heartbeat, durations and failsafe themselves, so these ceilings carry no freshness.
+"""
+
+from eebus.usecases.events import LimitKind, LimitStateChanged
+from eebus.usecases.limit_rules import LimitState
+from eebus.usecases.limitation import Direction
+from hems.limits.ceilings import Basis, Ceiling, CeilingKind
+from hems.limits.reason import Reason, watts
+
+LPC_SOURCE = "eebus/lpc"
+LPP_SOURCE = "eebus/lpp"
+
+_SOURCE = {Direction.CONSUMPTION: LPC_SOURCE, Direction.PRODUCTION: LPP_SOURCE}
+_BASIS = {Direction.CONSUMPTION: Basis.CONTROLLABLE, Direction.PRODUCTION: Basis.FEED_IN}
+_WHAT = {Direction.CONSUMPTION: "consumption", Direction.PRODUCTION: "feed-in"}
+
+
+def ceiling_of(change: LimitStateChanged) -> Ceiling:
+    """The ceiling that follows from a state of one limit machine."""
+    return Ceiling(
+        source=_SOURCE[change.direction],
+        value_w=change.effective_limit_w,
+        basis=_BASIS[change.direction],
+        kind=_kind(change),
+        reason=_explain(change),
+        since_s=change.at,
+        until_s=change.until if change.after is LimitState.LIMITED else None,
+    )
+
+
+def _kind(change: LimitStateChanged) -> CeilingKind:
+    if change.limit_kind is LimitKind.SELF_IMPOSED:
+        return CeilingKind.SELF_IMPOSED
+    return CeilingKind.GRID_OPERATOR
+
+
+def _explain(change: LimitStateChanged) -> Reason:
+    return Reason(
+        code=f"eebus_{change.after.name.lower()}",
+        text=_sentence(change),
+        values={
+            "direction": change.direction.value,
+            "limit_w": change.effective_limit_w,
+            "rule": change.rule,
+            "state": change.after.value,
+            "cause": change.reason,
+        },
+    )
+
+
+def _sentence(change: LimitStateChanged) -> str:
+    what, limit_w = _WHAT[change.direction], change.effective_limit_w
+    if limit_w is None:
+        return f"the control box does not limit {what} ({change.rule})"
+    if change.limit_kind is LimitKind.SELF_IMPOSED:
+        return f"failsafe value of {watts(limit_w)} for {what} in state {change.after} ({change.rule})"
+    return f"the grid operator limits {what} to {watts(limit_w)} ({change.rule})"
