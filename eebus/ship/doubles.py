@@ -45,8 +45,8 @@ class Retire:
 class SessionStarts:
     """SPINE runs on this connection from now on.
 
-    ``replaces``: it ran on another one before. Discovery, subscriptions and bindings begin anew, the timers of
-    the use cases go on, and nobody is told of a loss.
+    ``replaces``: it ran on another one before. Discovery, subscriptions and bindings begin anew, the timers
+    of the use cases go on, and nobody is told of a loss.
     """
 
     connection: int
@@ -124,17 +124,17 @@ class PeerConnections:
         """Our own dial begins."""
         self._connections[connection] = _Connection(Direction.OUTGOING, now, committed=False)
 
-    def upgrade_requested(self, connection: int, now: float) -> list[DoubleEffect]:
+    def upgrade_requested(self, connection: int, now: float) -> bool:
         """Our HTTP upgrade request is about to go out: from here on the dial is not given up (rule 2).
 
-        Returns DropDial when it has to be given up instead.
+        Returns False when the dial was dropped before; then the request must not be sent.
         """
         dial = self._connections.get(connection)
-        if dial is None or dial.retiring:
-            return []
+        if dial is None:
+            return False
         dial.committed = True
         self._arm_settle(now)
-        return []
+        return True
 
     def incoming_verified(self, connection: int, now: float) -> list[DoubleEffect]:
         """An accepted connection has shown the certificate of this peer."""
@@ -156,7 +156,7 @@ class PeerConnections:
         for number in self._live():
             if number != connection and self._connections[number].missed_ping:
                 effects += self._retire(number)
-        return effects
+        return [*effects, *self._leave_retiring(now)]
 
     def mode_initialised(self, connection: int) -> None:
         """A valid connection mode initialisation arrived."""
@@ -241,9 +241,7 @@ class PeerConnections:
                 effects += self._retire(number)
             else:
                 self._settle_at = now + MIN_AGE_S
-        if self._owner is not None and self._connections[self._owner].retiring:
-            effects += self._move_session(now)
-        return effects
+        return [*effects, *self._leave_retiring(now)]
 
     def _retire(self, connection: int) -> list[DoubleEffect]:
         self._connections[connection].retiring = True
@@ -257,6 +255,11 @@ class PeerConnections:
         effects: list[DoubleEffect] = [SessionStarts(connection, replaces), *map(Deliver, buffer)]
         buffer.clear()
         return [*effects, *self._probe(now)]
+
+    def _leave_retiring(self, now: float) -> list[DoubleEffect]:
+        if self._owner is None or not self._connections[self._owner].retiring:
+            return []
+        return self._move_session(now)
 
     def _move_session(self, now: float) -> list[DoubleEffect]:
         """The owner is gone or going: the oldest survivor in data exchange takes over."""
@@ -276,7 +279,6 @@ class PeerConnections:
         return [ProbeSession(self._owner)]
 
     def _give_up(self) -> list[DoubleEffect]:
-        effects: list[DoubleEffect] = []
-        for number in self._live():
-            effects += self._retire(number)
-        return [*effects, SessionEnds(), PeerMute()] if effects else []
+        self._owner = None
+        effects = [effect for number in self._live() for effect in self._retire(number)]
+        return [*effects, SessionEnds(), PeerMute()]

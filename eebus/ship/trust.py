@@ -1,4 +1,4 @@
-"""Whom we trust, in which role, and who asks to be trusted. All of it pure: the shell stores, then replaces."""
+"""Whom we trust, in which role, and who asks to be trusted. Pure: the shell stores, then replaces."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
