@@ -1,0 +1,610 @@
+"""The controllable system of LPC and LPP: the machines of ``limit_rules`` behind a SPINE entity.
+
+One entity serves both directions with one heartbeat and one failsafe duration. Only a control box may bind or
+write. A limit acts before it is stored and acknowledged; a failsafe value is stored before it is in force.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import Final, Literal, cast
+
+from eebus.errors import LocalError
+from eebus.ids import PeerRole, Ski
+from eebus.spine.device import READ, READ_WRITE_PARTIAL, LocalDevice, LocalEntity, LocalFeature
+from eebus.spine.events import (
+    BindingAdded,
+    BindingRemoved,
+    PeerGone,
+    PeerTopologyChanged,
+    PeerUseCases,
+    RemoteData,
+    SubscriptionAdded,
+    SubscriptionConfirmed,
+)
+from eebus.spine.handler import Accept, BindRequest, Defer, Handler, Refuse, Verdict, WriteRequest
+from eebus.spine.model.common import ErrorNumber, Role, ScaledNumber
+from eebus.spine.model.device import DeviceConfigurationKeyValueListData, DeviceDiagnosisHeartbeatData
+from eebus.spine.model.load_control import LoadControlLimitListData
+from eebus.spine.stack import Turn
+from eebus.spine.values import to_scaled
+from eebus.usecases.announcement import announce
+from eebus.usecases.events import (
+    EnergyGuardChanged,
+    FailsafeChanged,
+    HeartbeatReceived,
+    LimitKind,
+    LimitStateChanged,
+    OrderReceived,
+    PersistFailsafe,
+    PersistOrder,
+    StoredFailsafe,
+)
+from eebus.usecases.guard_tracker import GuardTracker, guard_entities, heartbeat_feature
+from eebus.usecases.heartbeat import HEARTBEAT_FUNCTION, HeartbeatSender, reply_is_fresh
+from eebus.usecases.limit_data import (
+    CHARACTERISTIC_FUNCTION,
+    KEY_DESCRIPTION_FUNCTION,
+    KEY_FUNCTION,
+    LIMIT_DESCRIPTION_FUNCTION,
+    LIMIT_FUNCTION,
+    key_descriptions,
+    key_values,
+    limit_descriptions,
+    limits,
+    nominal_maxima,
+    wire_value,
+)
+from eebus.usecases.limit_rules import (
+    LIMITED,
+    OPTIONAL_RULES,
+    DirectionState,
+    DurationVerdict,
+    Fired,
+    HeartbeatArrived,
+    Interrupted,
+    LimitPair,
+    LimitState,
+    LimitsWritten,
+    LimitWrite,
+    PowerUp,
+    Step,
+    TimePassed,
+    Unchanged,
+    WriteOutcome,
+    failsafe_limit_refusal,
+    fresh_pair,
+    judge_failsafe_duration,
+    next_deadline,
+    next_transition,
+    step,
+    with_failsafe_duration,
+    with_failsafe_limit,
+)
+from eebus.usecases.limit_writes import (
+    ConfigurationWrite,
+    UnreadableWriteError,
+    read_configuration,
+    read_limits,
+)
+from eebus.usecases.limitation import (
+    LONGEST_FAILSAFE_DURATION_S,
+    LPC,
+    LPP,
+    SHORTEST_FAILSAFE_DURATION_S,
+    Direction,
+    Profile,
+)
+
+ACTOR: Final = "ControllableSystem"
+SCENARIOS: Final = (1, 2, 3, 4)
+ORDER_GRACE_S: Final = 0.2
+"""A stuck disk holds the acknowledgement of an order back at most this long, and never its effect."""
+
+_NOT_A_BOX: Final = "only a control box may do this"
+
+
+@dataclass(frozen=True, slots=True)
+class ControllableSystemSettings:
+    """Everything about the controllable system that a user may choose. Raises LocalError for nonsense."""
+
+    lpc: bool = True
+    lpp: bool = True
+    failsafe_consumption_w: float = 4200.0
+    failsafe_production_w: float | None = None
+    """None: production is not cut, neither in init nor in failsafe, until a box writes a value."""
+    failsafe_duration_s: float = 7200.0
+    max_failsafe_duration_s: float = 86400.0
+    contractual_consumption_w: float = 34500.0
+    contractual_production_w: float = 30000.0
+    energy_manager: bool = True
+    """False: the entity is a device and announces its own nominal maxima instead of the contractual ones."""
+    optional_rules: frozenset[str] = OPTIONAL_RULES
+    """Numbers of the optional transitions in use: 906, 921, 922, 923."""
+    heartbeat_reply_counts: bool = True
+    """False: the partner's heartbeat is neither read nor does an answer count, only notifies do."""
+    positive_production_limit: Literal["refuse", "magnitude"] = "refuse"
+    heartbeat_interval_s: float = 25.0
+    control_watchdog_s: float | None = None
+    """Longest time between two calls of ``feed`` with which we still send heartbeats; None = always."""
+
+    def __post_init__(self) -> None:
+        if not self.profiles:
+            raise LocalError("neither LPC nor LPP is enabled")
+        watts = (
+            self.failsafe_consumption_w,
+            self.failsafe_production_w or 0.0,
+            self.contractual_consumption_w,
+            self.contractual_production_w,
+        )
+        if min(watts) < 0:
+            raise LocalError("failsafe limits and nominal maxima must not be negative")
+        durations = (self.failsafe_duration_s, self.max_failsafe_duration_s)
+        if not SHORTEST_FAILSAFE_DURATION_S <= durations[0] <= durations[1] <= LONGEST_FAILSAFE_DURATION_S:
+            raise LocalError("failsafe durations must be 2 h ≤ preconfigured ≤ maximum ≤ 24 h")
+        if not 0 < self.heartbeat_interval_s <= 60:
+            raise LocalError("a heartbeat must be sent at least every 60 s")
+
+    @property
+    def profiles(self) -> tuple[Profile, ...]:
+        """The use cases served."""
+        return (LPC,) * self.lpc + (LPP,) * self.lpp
+
+    @property
+    def maxima_w(self) -> Mapping[Direction, float]:
+        """The nominal maxima."""
+        return {
+            Direction.CONSUMPTION: self.contractual_consumption_w,
+            Direction.PRODUCTION: self.contractual_production_w,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class DirectionStatus:
+    """One direction as it stands, for people and testers."""
+
+    state: LimitState
+    since: float
+    rule: str
+    """The rule that led into the state."""
+    effective_limit_w: float | None
+    limit_kind: LimitKind | None
+    limit_until: float | None
+    limit_remaining_s: float | None
+    stored_value_w: float
+    failsafe_limit_w: float | None
+    next_transition_at: float | None
+    next_transition: str
+    """What happens then unless something comes; empty when nothing will."""
+
+
+@dataclass(frozen=True, slots=True)
+class ControllableSystemStatus:
+    """The controllable system as it stands."""
+
+    consumption: DirectionStatus | None
+    production: DirectionStatus | None
+    heartbeat_age_s: float | None
+    energy_guard: Ski | None
+    failsafe_duration_s: float
+    sending_heartbeats: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _PendingFailsafe:
+    """A configuration write that waits for the disk."""
+
+    change: ConfigurationWrite
+    by_ski: Ski
+    refusal: str | None
+    """Set when the partner is refused although we change something: the maximum duration."""
+
+
+class ControllableSystem(Handler):
+    """Serves LPC and LPP on one entity. Add it to the stack and call :meth:`start` before peers connect.
+
+    ``permitted_refusal`` may name a permitted reason not to apply an activated limit (LPC-TS-035/2, /3):
+    self-protection, safety, law; nothing else.
+    """
+
+    def __init__(
+        self,
+        device: LocalDevice,
+        entity: LocalEntity,
+        settings: ControllableSystemSettings,
+        failsafe: StoredFailsafe,
+        permitted_refusal: Callable[[Direction, float], str | None] = lambda _direction, _value_w: None,
+    ) -> None:
+        self._settings = settings
+        self._permitted_refusal = permitted_refusal
+        self._profiles = settings.profiles
+        self._written = failsafe
+        self._pair = _pair_of(settings, failsafe)
+        self._limit_numbers = {
+            p.direction: wire_value(p, settings.maxima_w[p.direction]) for p in self._profiles
+        }
+        self._failsafe_numbers = {p.direction: self._failsafe_number(p) for p in self._profiles}
+        self._features = _Features(entity)
+        self._guards = GuardTracker(self._features.limits, self._features.configuration)
+        self._sender = HeartbeatSender(settings.heartbeat_interval_s, settings.control_watchdog_s)
+        self._last_counter: int | None = None
+        self._pending: dict[int, _PendingFailsafe] = {}
+        self._tokens = count(1)
+        self._preset()
+        for profile in self._profiles:
+            announce(device, entity, ACTOR, profile.use_case, SCENARIOS)
+
+    # What the application does
+
+    def start(self, turn: Turn) -> None:
+        """Power-up: enter init with the failsafe limit in force, before any communication."""
+        self._apply(step(self._pair, PowerUp(), turn.now), turn)
+        self._sender.start(turn.now)
+        self._beat(turn)
+
+    def feed(self, now: float) -> None:
+        """A control cycle was completed: the heartbeat may go on."""
+        self._sender.feed(now)
+
+    def interrupt(self, direction: Direction, turn: Turn) -> None:
+        """Stop applying the limit for a permitted reason (LPC-923). Raises KeyError for one not served."""
+        self._apply(step(self._pair, Interrupted(direction), turn.now), turn)
+
+    def status(self, now: float) -> ControllableSystemStatus:
+        """Everything a tester or a person wants to see."""
+        by_direction = {m.profile.direction: self._direction_status(m, now) for m in self._pair.machines}
+        heard_at = self._pair.heartbeat_at
+        guard = self._guards.guard
+        return ControllableSystemStatus(
+            consumption=by_direction.get(Direction.CONSUMPTION),
+            production=by_direction.get(Direction.PRODUCTION),
+            heartbeat_age_s=None if heard_at is None else now - heard_at,
+            energy_guard=guard.ski if guard else None,
+            failsafe_duration_s=self._pair.failsafe_duration_s,
+            sending_heartbeats=not self._sender.starving(now),
+        )
+
+    # What the stack asks
+
+    def next_deadline(self) -> float | None:
+        beat_at = self._sender.next_deadline()
+        if beat_at is None:
+            return None
+        due_at = next_deadline(self._pair)
+        return beat_at if due_at is None else min(beat_at, due_at)
+
+    def on_deadline(self, turn: Turn) -> None:
+        if self.next_deadline() is None:
+            return
+        self._apply(step(self._pair, TimePassed(), turn.now), turn)
+        self._beat(turn)
+
+    def on_bind(self, request: BindRequest, _turn: Turn) -> Accept | Refuse | None:
+        if request.server not in self._features.guarded:
+            return None
+        if request.peer.role is not PeerRole.CONTROL_BOX:
+            return Refuse(ErrorNumber.COMMAND_REJECTED, _NOT_A_BOX)
+        if self._guards.others_bound(request.peer.ski):
+            return Refuse(ErrorNumber.COMMAND_REJECTED, "another control box is in control")
+        return Accept()
+
+    def on_write(self, request: WriteRequest, turn: Turn) -> Verdict | None:
+        if request.destination not in self._features.guarded:
+            return None
+        if request.peer.role is not PeerRole.CONTROL_BOX:
+            return Refuse(ErrorNumber.COMMAND_REJECTED, _NOT_A_BOX)
+        try:
+            if request.function == LIMIT_FUNCTION:
+                return self._on_limits(request, turn)
+            return self._on_configuration(request, turn)
+        except UnreadableWriteError as error:
+            return Refuse(ErrorNumber.COMMAND_REJECTED, str(error))
+
+    def on_read(self, feature: LocalFeature, function: str, turn: Turn) -> LoadControlLimitListData | None:
+        """A limit with an end is answered with the time that is left (reference 2.3)."""
+        if feature is not self._features.limits or function != LIMIT_FUNCTION:
+            return None
+        return self._limits(turn.now)
+
+    def on_stored(self, token: int, ok: bool, turn: Turn) -> Accept | Refuse | None:
+        pending = self._pending.pop(token, None)
+        if pending is None:
+            return None
+        if not ok:
+            return Refuse(ErrorNumber.COMMAND_REJECTED, "the value could not be stored; nothing has changed")
+        self._commit(pending, turn)
+        data = self._key_values()
+        if pending.refusal is None:
+            return Accept(data)
+        turn.set_data(self._features.configuration, KEY_FUNCTION, data)
+        return Refuse(ErrorNumber.COMMAND_REJECTED, pending.refusal)
+
+    def on_event(self, event: object, turn: Turn) -> None:
+        match event:
+            case PeerUseCases(ski) | PeerTopologyChanged(ski):
+                self._learn(ski, turn)
+            case SubscriptionConfirmed(ski, source, destination):
+                if source == self._features.heard.address and self._settings.heartbeat_reply_counts:
+                    turn.read(ski, self._features.heard, destination, HEARTBEAT_FUNCTION)
+            case RemoteData(function=function) if function == HEARTBEAT_FUNCTION:
+                self._on_heartbeat(event, turn)
+            case SubscriptionAdded(server=server) if server is self._features.heartbeat:
+                self._sender.hasten(turn.now)
+            case BindingAdded(ski, client, server):
+                self._follow_guard(turn, lambda: self._guards.bind(server, ski, client.entity or ()))
+            case BindingRemoved(server=server):
+                self._follow_guard(turn, lambda: self._guards.unbind(server))
+            case PeerGone(ski):
+                self._follow_guard(turn, lambda: self._guards.forget(ski))
+            case _:
+                pass
+
+    # The energy guard and its heartbeat
+
+    def _learn(self, ski: Ski, turn: Turn) -> None:
+        peer, remote = turn.peer(ski), turn.remote(ski)
+        if peer is None or remote is None or peer.role is not PeerRole.CONTROL_BOX:
+            return
+        entities = guard_entities(remote, [profile.use_case for profile in self._profiles])
+        self._follow_guard(turn, lambda: self._guards.offer(ski, entities))
+
+    def _follow_guard(self, turn: Turn, change: Callable[[], None]) -> None:
+        before = self._guards.guard
+        change()
+        guard = self._guards.guard
+        if guard != before:
+            turn.emit(EnergyGuardChanged(guard.ski if guard else None, guard.entity if guard else None))
+        self._listen(turn)
+
+    def _listen(self, turn: Turn) -> None:
+        """Ask for the heartbeat that counts, on every connection anew; a repeated request does nothing."""
+        heard = self._guards.heard
+        remote = turn.remote(heard.ski) if heard else None
+        feature = heartbeat_feature(remote, heard.entity) if heard and remote else None
+        if heard and feature:
+            turn.subscribe(heard.ski, self._features.heard, feature.address, feature.feature_type)
+
+    def _on_heartbeat(self, event: RemoteData, turn: Turn) -> None:
+        """Arrival counts, not the time stamp; but an answer to our own read may be an old one."""
+        heard = self._guards.heard
+        if heard is None or (event.ski, event.source.entity) != (heard.ski, heard.entity):
+            return
+        data = cast(DeviceDiagnosisHeartbeatData, event.data)
+        if event.is_reply and not (
+            self._settings.heartbeat_reply_counts and reply_is_fresh(data, self._last_counter, turn.utc_now)
+        ):
+            return
+        self._last_counter = data.heartbeat_counter
+        self._apply(step(self._pair, HeartbeatArrived(), turn.now), turn)
+        turn.emit(HeartbeatReceived(event.ski, data.heartbeat_counter, turn.now))
+
+    def _beat(self, turn: Turn) -> None:
+        data = self._sender.beat(turn.now, turn.utc_now)
+        if data is not None:
+            turn.set_data(self._features.heartbeat, HEARTBEAT_FUNCTION, data, force=True)
+
+    # Limits
+
+    def _on_limits(self, request: WriteRequest, turn: Turn) -> Verdict:
+        read = read_limits(
+            request,
+            self._profiles,
+            turn.utc_now,
+            accept_positive_production=self._settings.positive_production_limit == "magnitude",
+        )
+        writes = tuple(self._with_own_refusal(write) for write in read)
+        result = step(self._pair, LimitsWritten(writes), turn.now)
+        if result.accepted:
+            self._keep_numbers(request.candidate)
+        before, self._pair = self._pair, result.pair
+        orders = [self._order(outcome, request, turn) for outcome in result.outcomes]
+        for order in orders:
+            turn.emit(order)
+        self._emit_changes(result.fired, turn)
+        for order in orders:
+            turn.persist(PersistOrder(order), grace_s=ORDER_GRACE_S)
+        if result.accepted:
+            return Accept(self._limits(turn.now))
+        self._publish_limits(before, turn)
+        refused = next(outcome for outcome in result.outcomes if not outcome.accepted)
+        return Refuse(ErrorNumber.COMMAND_REJECTED, refused.reason)
+
+    def _with_own_refusal(self, write: LimitWrite) -> LimitWrite:
+        if write.value_w is None or not write.active:
+            return write
+        return replace(write, refusal=self._permitted_refusal(write.direction, write.value_w))
+
+    def _keep_numbers(self, candidate: object) -> None:
+        """Publish numbers as they were sent: the partner may go on with its own scale (SPINE 6.4)."""
+        items = cast(LoadControlLimitListData, candidate).load_control_limit_data or ()
+        for profile in self._profiles:
+            for item in items:
+                if item.limit_id == profile.limit_id and item.value is not None:
+                    self._limit_numbers[profile.direction] = item.value
+
+    def _order(self, outcome: WriteOutcome, request: WriteRequest, turn: Turn) -> OrderReceived:
+        write = outcome.write
+        machine = self._pair.machine(write.direction)
+        duration_s = write.duration_s
+        if isinstance(duration_s, Unchanged):
+            ends_at = machine.limit_ends_at
+            duration_s = None if ends_at is None else ends_at - turn.now
+        return OrderReceived(
+            direction=write.direction,
+            peer_ski=request.peer.ski,
+            msg_counter=request.msg_counter,
+            value_w=write.value_w,
+            active=write.active,
+            duration_s=duration_s,
+            accepted=outcome.accepted,
+            reason=outcome.reason,
+            rule=machine.profile.rule(outcome.rule),
+            at=turn.now,
+        )
+
+    def _apply(self, result: Step, turn: Turn) -> None:
+        before, self._pair = self._pair, result.pair
+        self._emit_changes(result.fired, turn)
+        self._publish_limits(before, turn)
+
+    def _emit_changes(self, fired: tuple[Fired, ...], turn: Turn) -> None:
+        for change in fired:
+            if change.limit_changed:
+                turn.emit(_state_change(change))
+
+    def _publish_limits(self, before: LimitPair, turn: Turn) -> None:
+        """Notify only what really changed: the remaining time alone is no news."""
+        if _shown(before) != _shown(self._pair):
+            turn.set_data(self._features.limits, LIMIT_FUNCTION, self._limits(turn.now))
+
+    def _limits(self, now: float) -> LoadControlLimitListData:
+        return limits(self._pair, self._limit_numbers, now)
+
+    # Failsafe values
+
+    def _on_configuration(self, request: WriteRequest, turn: Turn) -> Verdict:
+        wanted = read_configuration(request, self._profiles)
+        for direction, value_w in wanted.limits_w.items():
+            refusal = failsafe_limit_refusal(self._pair, direction, value_w)
+            if refusal is not None:
+                return Refuse(ErrorNumber.COMMAND_REJECTED, refusal)
+        if wanted.duration_s is not None:
+            maximum_s = self._settings.max_failsafe_duration_s
+            verdict = judge_failsafe_duration(self._pair, wanted.duration_s, maximum_s)
+            if verdict is DurationVerdict.TOO_LONG:
+                # Refused, yet the maximum becomes the value in force (LPC-022/5); its neighbours do not.
+                return self._store(ConfigurationWrite({}, maximum_s), request, verdict.value, turn)
+            if verdict is not DurationVerdict.ACCEPTED:
+                return Refuse(ErrorNumber.COMMAND_REJECTED, verdict.value)
+        return self._store(wanted, request, None, turn)
+
+    def _store(
+        self, change: ConfigurationWrite, request: WriteRequest, refusal: str | None, turn: Turn
+    ) -> Defer:
+        token = next(self._tokens)
+        by_ski = request.peer.ski
+        self._pending[token] = _PendingFailsafe(change, by_ski, refusal)
+        wanted = _written(self._written, change)
+        record = PersistFailsafe(wanted.consumption_w, wanted.production_w, wanted.duration_s, by_ski)
+        turn.persist(record, grace_s=None, token=token)
+        return Defer(token)
+
+    def _commit(self, pending: _PendingFailsafe, turn: Turn) -> None:
+        change = pending.change
+        self._written = _written(self._written, change)
+        for direction, value_w in change.limits_w.items():
+            self._pair = with_failsafe_limit(self._pair, direction, value_w)
+            self._failsafe_numbers[direction] = to_scaled(value_w)
+            turn.emit(FailsafeChanged(direction, value_w, pending.by_ski))
+        if change.duration_s is not None:
+            self._pair = with_failsafe_duration(self._pair, change.duration_s)
+            turn.emit(FailsafeChanged(None, change.duration_s, pending.by_ski))
+
+    def _failsafe_number(self, profile: Profile) -> ScaledNumber:
+        """Production that is not cut shows the nominal maximum: the key must have a value."""
+        value_w = self._pair.machine(profile.direction).failsafe_limit_w
+        return to_scaled(self._settings.maxima_w[profile.direction] if value_w is None else value_w)
+
+    def _key_values(self) -> DeviceConfigurationKeyValueListData:
+        return key_values(self._profiles, self._failsafe_numbers, self._pair.failsafe_duration_s)
+
+    # Building
+
+    def _preset(self) -> None:
+        """Complete data from the first moment on: partners read once and early."""
+        features, settings = self._features, self._settings
+        features.limits.preset(limit_descriptions(self._profiles))
+        features.limits.preset(self._limits(0.0))
+        features.configuration.preset(key_descriptions(self._profiles))
+        features.configuration.preset(self._key_values())
+        features.maxima.preset(
+            nominal_maxima(self._profiles, settings.maxima_w, energy_manager=settings.energy_manager)
+        )
+
+    def _direction_status(self, machine: DirectionState, now: float) -> DirectionStatus:
+        direction = machine.profile.direction
+        upcoming = next_transition(self._pair, direction)
+        until = machine.limit_ends_at if machine.state is LIMITED else None
+        return DirectionStatus(
+            state=machine.state,
+            since=machine.entered_at,
+            rule=machine.profile.rule(machine.rule),
+            effective_limit_w=machine.effective_limit_w,
+            limit_kind=_kind(machine),
+            limit_until=until,
+            limit_remaining_s=None if until is None else max(0.0, until - now),
+            stored_value_w=machine.value_w,
+            failsafe_limit_w=machine.failsafe_limit_w,
+            next_transition_at=upcoming[0] if upcoming else None,
+            next_transition=upcoming[1].value if upcoming else "",
+        )
+
+
+class _Features:
+    """The features of the controllable system, in the order of SPINE 4.2."""
+
+    def __init__(self, entity: LocalEntity) -> None:
+        self.heard = entity.add_feature("DeviceDiagnosis", Role.CLIENT, {})
+        self.limits = entity.add_feature(
+            "LoadControl", Role.SERVER, {LIMIT_DESCRIPTION_FUNCTION: READ, LIMIT_FUNCTION: READ_WRITE_PARTIAL}
+        )
+        self.configuration = entity.add_feature(
+            "DeviceConfiguration",
+            Role.SERVER,
+            {KEY_DESCRIPTION_FUNCTION: READ, KEY_FUNCTION: READ_WRITE_PARTIAL},
+        )
+        self.heartbeat = entity.add_feature("DeviceDiagnosis", Role.SERVER, {HEARTBEAT_FUNCTION: READ})
+        self.maxima = entity.add_feature("ElectricalConnection", Role.SERVER, {CHARACTERISTIC_FUNCTION: READ})
+        self.guarded = (self.limits, self.configuration)
+
+
+def _pair_of(settings: ControllableSystemSettings, failsafe: StoredFailsafe) -> LimitPair:
+    """What a box wrote beats the configuration until a factory reset."""
+    consumption_w = failsafe.consumption_w
+    production_w = failsafe.production_w
+    preconfigured: dict[Direction, float | None] = {
+        Direction.CONSUMPTION: settings.failsafe_consumption_w if consumption_w is None else consumption_w,
+        Direction.PRODUCTION: settings.failsafe_production_w if production_w is None else production_w,
+    }
+    return fresh_pair(
+        failsafe_limits_w={p.direction: preconfigured[p.direction] for p in settings.profiles},
+        neutral_values_w=dict(settings.maxima_w),
+        failsafe_duration_s=(
+            settings.failsafe_duration_s if failsafe.duration_s is None else failsafe.duration_s
+        ),
+        now=0.0,
+        optional_rules=settings.optional_rules,
+    )
+
+
+def _written(stored: StoredFailsafe, change: ConfigurationWrite) -> StoredFailsafe:
+    return StoredFailsafe(
+        consumption_w=change.limits_w.get(Direction.CONSUMPTION, stored.consumption_w),
+        production_w=change.limits_w.get(Direction.PRODUCTION, stored.production_w),
+        duration_s=stored.duration_s if change.duration_s is None else change.duration_s,
+    )
+
+
+def _shown(pair: LimitPair) -> list[tuple[bool, float, float | None]]:
+    return [(m.state is LIMITED, m.value_w, m.limit_ends_at) for m in pair.machines]
+
+
+def _kind(machine: DirectionState) -> LimitKind | None:
+    if machine.effective_limit_w is None:
+        return None
+    return LimitKind.GRID_OPERATOR if machine.state is LIMITED else LimitKind.SELF_IMPOSED
+
+
+def _state_change(fired: Fired) -> LimitStateChanged:
+    after = fired.after
+    return LimitStateChanged(
+        direction=fired.direction,
+        before=fired.before.state,
+        after=after.state,
+        rule=fired.rule,
+        reason=fired.row.trigger.value,
+        effective_limit_w=after.effective_limit_w,
+        limit_kind=_kind(after),
+        until=after.limit_ends_at if after.state is LIMITED else None,
+        at=fired.at,
+    )

@@ -1,0 +1,154 @@
+"""The reporting side of MPC and MGCP: a monitored unit or a grid connection point (reference 6 and 7)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from eebus.errors import LocalError
+from eebus.spine.device import READ, LocalDevice, LocalEntity
+from eebus.spine.handler import Handler
+from eebus.spine.model.common import Role
+from eebus.spine.model.measurement import MeasurementData
+from eebus.spine.stack import Turn
+from eebus.spine.values import format_date_time
+from eebus.usecases.announcement import announce
+from eebus.usecases.monitoring_data import (
+    CONNECTION_FUNCTION,
+    MEASUREMENT_DESCRIPTION_FUNCTION,
+    MEASUREMENT_FUNCTION,
+    MGCP,
+    PARAMETER_FUNCTION,
+    DataPoint,
+    MonitoringProfile,
+    Quantity,
+    Reading,
+    connection,
+    descriptions,
+    measurement,
+    measurement_list,
+    parameters,
+)
+
+_NOTIFY_INTERVAL_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class MonitoringSettings:
+    """What is reported and how. Raises LocalError for values that the use case does not know."""
+
+    profile: MonitoringProfile = MGCP
+    optional: frozenset[Quantity] = frozenset()
+    """Values beside the mandatory ones that the meter delivers."""
+    phases: int = 3
+    announce_connected_phases: bool = True
+    """One stack shows no power and no current when the number of phases is announced."""
+    negative_production_counters: bool = True
+    """Specified: counters of produced energy run from 0 downwards."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.phases <= 3:
+            raise LocalError("a connection has 1 to 3 phases")
+        known = {point.quantity for point in self.profile.points if point.phase_count <= self.phases}
+        foreign = self.optional - known
+        if foreign:
+            names = ", ".join(sorted(foreign))
+            raise LocalError(f"{self.profile.short} with {self.phases} phases does not report: {names}")
+
+    @property
+    def points(self) -> tuple[DataPoint, ...]:
+        """The values reported, in the order of their numbers."""
+        wanted = self.profile.mandatory | self.optional
+        return tuple(point for point in self.profile.points if point.quantity in wanted)
+
+
+@dataclass(slots=True)
+class _Point:
+    """One value: what was measured last, what was told last and when."""
+
+    number: int
+    point: DataPoint
+    latest: Reading | None = None
+    told: Reading | None = None
+    told_at: float = 0.0
+    item: MeasurementData | None = None
+
+    def due_at(self) -> float | None:
+        """From when on the latest reading may be told; None when it is no news."""
+        if self.latest is None or self.latest == self.told:
+            return None
+        if self.told is None or self.told.state is not self.latest.state:
+            return self.told_at
+        return self.told_at + self.point.interval_s
+
+
+class MonitoringServer(Handler):
+    """Reports measurements of one entity. Nothing is invented: what was never measured is left out."""
+
+    def __init__(self, device: LocalDevice, entity: LocalEntity, settings: MonitoringSettings) -> None:
+        points = settings.points
+        self._settings = settings
+        self._points = [_Point(number, point) for number, point in enumerate(points)]
+        self._told_at: float | None = None
+        self._measurement = entity.add_feature(
+            "Measurement", Role.SERVER, {MEASUREMENT_DESCRIPTION_FUNCTION: READ, MEASUREMENT_FUNCTION: READ}
+        )
+        connections = entity.add_feature(
+            "ElectricalConnection", Role.SERVER, {CONNECTION_FUNCTION: READ, PARAMETER_FUNCTION: READ}
+        )
+        self._measurement.preset(descriptions(points))
+        self._measurement.preset(measurement_list(()))
+        connections.preset(connection(settings.phases, announce_phases=settings.announce_connected_phases))
+        connections.preset(parameters(points, settings.phases))
+        announce(
+            device,
+            entity,
+            settings.profile.server_actors[0],
+            settings.profile.use_case,
+            {point.scenario for point in points},
+        )
+
+    def publish(self, sample: Mapping[Quantity, Reading], turn: Turn) -> None:
+        """Take new readings; they are told on change, power at most once a second, energy once a minute.
+
+        What the sample does not name stays as it is; a disturbed sensor is a reading without value.
+        """
+        for point in self._points:
+            reading = sample.get(point.point.quantity)
+            if reading is not None:
+                point.latest = _rounded(reading, point.point.decimals)
+        self._tell(turn)
+
+    def next_deadline(self) -> float | None:
+        due = [at for point in self._points if (at := point.due_at()) is not None]
+        if not due:
+            return None
+        return max(min(due), self._free_at())
+
+    def on_deadline(self, turn: Turn) -> None:
+        self._tell(turn)
+
+    def _free_at(self) -> float:
+        return 0.0 if self._told_at is None else self._told_at + _NOTIFY_INTERVAL_S
+
+    def _tell(self, turn: Turn) -> None:
+        if turn.now < self._free_at():
+            return
+        due = [point for point in self._points if (at := point.due_at()) is not None and turn.now >= at]
+        if not due:
+            return
+        timestamp = format_date_time(turn.utc_now)
+        negative = self._settings.negative_production_counters
+        for point in due:
+            if point.latest is not None:
+                point.item = measurement(
+                    point.number, point.point, point.latest, timestamp, negative_production=negative
+                )
+            point.told, point.told_at = point.latest, turn.now
+        self._told_at = turn.now
+        items = [point.item for point in self._points if point.item is not None]
+        turn.set_data(self._measurement, MEASUREMENT_FUNCTION, measurement_list(items))
+
+
+def _rounded(reading: Reading, decimals: int) -> Reading:
+    if reading.value is None:
+        return reading
+    return Reading(round(reading.value, decimals), reading.state, reading.source)
