@@ -13,11 +13,20 @@ from typing import Annotated, Any, Generic, TypeVar
 from pydantic import Field
 
 from adapters.context import Context
-from adapters.settings import AdapterSettings
+from adapters.modbus.settings import MODBUS_TYPE, ModbusSettings, make_profile_device
+from adapters.settings import AdapterSettings, SettingsError
 from adapters.simulated.battery_device import SIMULATED_BATTERY_TYPE, SimulatedBatterySettings, make_battery
 from hems.devices import Device, Meter
 
-__all__ = ["DEFAULT_REGISTRY", "AdapterSettings", "Context", "DeviceType", "MeterType", "Registry"]
+__all__ = [
+    "DEFAULT_REGISTRY",
+    "AdapterSettings",
+    "Context",
+    "DeviceType",
+    "MeterType",
+    "Registry",
+    "SettingsError",
+]
 
 S = TypeVar("S", bound=AdapterSettings)
 
@@ -56,11 +65,17 @@ class Registry:
         return _union([meter_type.settings for meter_type in self.meter_types])
 
     def make_device(self, name: str, settings: AdapterSettings, context: Context) -> Device:
-        """Make the device that `settings` describe. It does no I/O before `connect`."""
+        """Make the device that `settings` describe. It does no I/O before `connect`.
+
+        Raises SettingsError when well-formed settings cannot work together.
+        """
         return _named(self.device_types, settings.type).make(name, settings, context)
 
     def make_meter(self, name: str, settings: AdapterSettings, context: Context) -> Meter:
-        """Make the meter that `settings` describe. It does no I/O before `connect`."""
+        """Make the meter that `settings` describe. It does no I/O before `connect`.
+
+        Raises SettingsError when well-formed settings cannot work together.
+        """
         return _named(self.meter_types, settings.type).make(name, settings, context)
 
 
@@ -78,7 +93,10 @@ def _union(models: Sequence[type[AdapterSettings]]) -> Any:
 
 
 DEFAULT_REGISTRY = Registry(
-    device_types=(DeviceType(SIMULATED_BATTERY_TYPE, SimulatedBatterySettings, make_battery),),
+    device_types=(
+        DeviceType(MODBUS_TYPE, ModbusSettings, make_profile_device),
+        DeviceType(SIMULATED_BATTERY_TYPE, SimulatedBatterySettings, make_battery),
+    ),
     meter_types=(),
 )
 """The types that come with the gateway."""

@@ -20,3 +20,7 @@ class AdapterSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     type: str
+
+
+class SettingsError(Exception):
+    """Settings that are well formed but cannot work, found when the device is made; for people to read."""

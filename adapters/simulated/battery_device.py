@@ -26,12 +26,17 @@ SIMULATED_BATTERY_TYPE = "simulated"
 class SimulatedBatterySettings(AdapterSettings):
     """`adapter: {type: simulated, kind: battery}`: a battery that wants to charge with `charge_power_w`."""
 
-    type: Literal["simulated"]
-    kind: Literal["battery"] = "battery"
-    capacity_wh: float = Field(default=10_000.0, gt=0.0)
-    max_power_w: float = Field(default=5_000.0, gt=0.0)
-    charge_percent: float = Field(default=50.0, ge=0.0, le=100.0)
-    charge_power_w: float = 3_000.0
+    type: Literal["simulated"] = Field(description="A device that exists only in this process")
+    kind: Literal["battery"] = Field(default="battery", description="What is simulated")
+    capacity_wh: float = Field(default=10_000.0, gt=0.0, description="Usable energy in Wh")
+    max_power_w: float = Field(default=5_000.0, gt=0.0, description="Largest charge and discharge in W")
+    charge_percent: float = Field(
+        default=50.0, ge=0.0, le=100.0, description="State of charge at the start in %"
+    )
+    charge_power_w: float = Field(
+        default=3_000.0,
+        description="Power in W that it charges with while nothing limits it; < 0: discharges",
+    )
 
 
 class SimulatedBattery:

@@ -1,0 +1,98 @@
+"""`python -m adapters.simulated`: the simulated house as a process of its own.
+
+Commands come as JSON lines on standard input (see :meth:`SimulatedHouse.command`), everything that happens
+goes out as JSON lines on standard output, the bound port first. The end of standard input ends the process.
+"""
+
+import argparse
+import asyncio
+import json
+import signal
+import sys
+import threading
+from typing import Any
+
+from adapters.simulated.server import (
+    INVERTER_UNIT,
+    METER_UNIT,
+    WALLBOX_UNIT,
+    CommandError,
+    HouseOptions,
+    SimulatedHouse,
+)
+
+
+def main() -> None:
+    """Read the arguments and run until told to stop."""
+    parser = argparse.ArgumentParser(prog="python -m adapters.simulated", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=0, help="0 (default) takes a free one")
+    parser.add_argument(
+        "--inverter", type=int, choices=(123, 704), default=123, help="its SunSpec limit model"
+    )
+    parser.add_argument("--sun-w", type=float, default=0.0)
+    parser.add_argument("--load-w", type=float, default=500.0)
+    parser.add_argument("--no-battery", action="store_true")
+    parser.add_argument(
+        "--report-s", type=float, default=0.0, help="print powers this often; 0: only on command"
+    )
+    arguments = parser.parse_args()
+    try:
+        asyncio.run(_run(arguments))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+async def _run(arguments: argparse.Namespace) -> None:
+    house = SimulatedHouse(HouseOptions(inverter_model=arguments.inverter), on_event=_emit)
+    house.house.inverter.sun_w = arguments.sun_w
+    house.house.load_w = arguments.load_w
+    house.house.battery_installed = not arguments.no_battery
+    lines: asyncio.Queue[str | None] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, lines.put_nowait, None)
+    _read_lines_into(lines, loop)
+    port = await house.start(arguments.host, arguments.port)
+    units = {"wallbox": WALLBOX_UNIT, "inverter": INVERTER_UNIT, "meter": METER_UNIT}
+    _emit({"event": "listening", "host": arguments.host, "port": port, "units": units})
+    reporter = asyncio.create_task(_report(house, arguments.report_s))
+    while (line := await lines.get()) is not None:
+        _emit(await _answer(house, line))
+    reporter.cancel()
+    await house.stop()
+
+
+def _read_lines_into(lines: "asyncio.Queue[str | None]", loop: asyncio.AbstractEventLoop) -> None:
+    """A daemon thread, because standard input may be a file or a terminal, which asyncio cannot wait for."""
+
+    def read() -> None:
+        for line in sys.stdin:
+            loop.call_soon_threadsafe(lines.put_nowait, line)
+        loop.call_soon_threadsafe(lines.put_nowait, None)
+
+    threading.Thread(target=read, daemon=True, name="standard input").start()
+
+
+async def _answer(house: SimulatedHouse, line: str) -> dict[str, Any]:
+    try:
+        command = json.loads(line)
+        if not isinstance(command, dict):
+            raise CommandError("a command is a JSON object")
+        return await house.command(command)
+    except (json.JSONDecodeError, CommandError, OSError) as error:
+        return {"event": "error", "text": str(error)}
+
+
+async def _report(house: SimulatedHouse, every_s: float) -> None:
+    while every_s > 0.0:
+        await asyncio.sleep(every_s)
+        _emit(house.powers())
+
+
+def _emit(event: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(event) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""The grid meter behind SunSpec models 1 and 203 (three-phase, wye)."""
+
+from collections.abc import Callable
+
+from pymodbus.constants import ExcCodes
+
+from adapters.simulated.house import House
+from adapters.simulated.sunspec_layout import NOT_IMPLEMENTED_S16, block, chain, common, s16
+from adapters.simulated.unit import RegisterChange, Registers, SimulatedUnit, split_u32
+
+
+class MeterUnit(SimulatedUnit):
+    """Unit with the meter; import is positive, or negative where `export_positive` says so."""
+
+    name = "meter"
+
+    def __init__(
+        self,
+        house: House,
+        unit_id: int,
+        advance: Callable[[], None],
+        on_change: Callable[[RegisterChange], None],
+        export_positive: bool = False,
+    ) -> None:
+        super().__init__(advance, on_change)
+        self.unit_id = unit_id
+        self._house = house
+        self._sign = -1.0 if export_positive else 1.0
+
+    def holding(self) -> Registers:
+        return chain([common("Simulated", "Meter", "SIM-0002"), self._meter()])
+
+    def _meter(self) -> list[int]:
+        """Scale factors: A −2, V −1, Hz −2, W 0, energy 0."""
+        house = self._house
+        power_w = self._sign * house.grid_w
+        voltage_v = house.wallbox.voltage_v
+        phase_a = power_w / 3.0 / voltage_v
+        exported, imported = split_u32(house.exported_wh), split_u32(house.imported_wh)
+        unknown = dict.fromkeys((*range(11, 15), *range(23, 38), 71, 104), NOT_IMPLEMENTED_S16)
+        points = {
+            **dict.fromkeys(range(38, 105), 0),
+            **unknown,
+            2: s16(phase_a * 300),
+            **dict.fromkeys((3, 4, 5), s16(phase_a * 100)),
+            6: s16(-2),
+            7: s16(voltage_v * 10),
+            **dict.fromkeys((8, 9, 10), s16(voltage_v * 10)),
+            15: s16(-1),
+            16: 5000,
+            17: s16(-2),
+            18: s16(power_w),
+            **dict.fromkeys((19, 20, 21), s16(power_w / 3.0)),
+            22: 0,
+            38: exported[0],
+            39: exported[1],
+            46: imported[0],
+            47: imported[1],
+            54: 0,
+            105: 0,
+            106: 0,
+        }
+        return block(203, 105, points)
+
+    def write(self, address: int, values: list[int]) -> ExcCodes | None:  # noqa: ARG002 - all is read-only
+        return ExcCodes.ILLEGAL_ADDRESS
+
+    def meaning(self, address: int, raw: int) -> str:
+        return f"register {address} = {raw}"
+
+    def heard_request(self) -> None:
+        """Requests as such mean nothing to a meter."""
+
+    def power_cycle(self) -> None:
+        """Nothing to forget."""

@@ -1,0 +1,83 @@
+"""A wallbox with a car as physics: 6 A minimum, phases, a watchdog that falls to a failsafe current."""
+
+from dataclasses import dataclass, field
+
+LEAST_CURRENT_A = 6.0
+_CAR_RAMP_A_PER_S = 4.0
+_HOUR_S = 3600.0
+
+
+@dataclass(slots=True)
+class Car:
+    """What the car does: `wants_a` per phase on `phases` phases."""
+
+    connected: bool = True
+    phases: int = 3
+    wants_a: float = 16.0
+
+
+@dataclass(slots=True)
+class Wallbox:
+    """Settings, state and behaviour. Currents per phase; settings are what the register table holds.
+
+    `watchdog_s` 0: no watchdog. `silent_s`: time since the last request. Power-on defaults are the vendor's.
+    """
+
+    voltage_v: float = 230.0
+    hardware_max_a: float = 16.0
+    car: Car = field(default_factory=Car)
+    max_current_a: float = 16.0
+    failsafe_current_a: float = 0.0
+    watchdog_s: float = 15.0
+    standby_disabled: bool = False
+    locked: bool = False
+    silent_s: float = 0.0
+    current_a: float = 0.0
+    energy_wh: float = 0.0
+    energy_since_power_on_wh: float = 0.0
+
+    @property
+    def in_failsafe(self) -> bool:
+        """True while its watchdog has run out."""
+        return 0.0 < self.watchdog_s <= self.silent_s
+
+    @property
+    def offered_a(self) -> float:
+        """The current that the car is told: nothing at all below 6 A."""
+        if self.locked:
+            return 0.0
+        ceiling_a = self.failsafe_current_a if self.in_failsafe else self.max_current_a
+        offered_a = min(ceiling_a, self.hardware_max_a)
+        return offered_a if offered_a >= LEAST_CURRENT_A else 0.0
+
+    @property
+    def power_w(self) -> float:
+        """The draw from the house."""
+        return self.current_a * self.voltage_v * self.car.phases
+
+    def heard_request(self) -> None:
+        """Any request feeds the watchdog."""
+        self.silent_s = 0.0
+
+    def power_cycle(self) -> None:
+        """Lose everything that was set, as at power-on; only the total counter survives."""
+        self.max_current_a = self.hardware_max_a
+        self.failsafe_current_a = 0.0
+        self.watchdog_s = 15.0
+        self.standby_disabled = False
+        self.locked = False
+        self.silent_s = 0.0
+        self.current_a = 0.0
+        self.energy_since_power_on_wh = 0.0
+
+    def step(self, dt_s: float) -> None:
+        """Let `dt_s` seconds pass."""
+        self.silent_s += dt_s
+        target_a = min(self.car.wants_a, self.offered_a) if self.car.connected else 0.0
+        if target_a < LEAST_CURRENT_A:
+            target_a = 0.0
+        reach_a = _CAR_RAMP_A_PER_S * dt_s
+        self.current_a += max(-reach_a, min(reach_a, target_a - self.current_a))
+        energy_wh = self.power_w * dt_s / _HOUR_S
+        self.energy_wh += energy_wh
+        self.energy_since_power_on_wh += energy_wh
