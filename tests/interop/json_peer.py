@@ -35,7 +35,7 @@ class JsonPeer:
         self._reader = asyncio.create_task(self._read())
 
     @classmethod
-    async def launch(cls, command: Sequence[str], log: Path) -> Self:
+    async def launch(cls, command: Sequence[str], log: Path, *, folder: Path | None = None) -> Self:
         """Start the program; what it writes to standard error is appended to the log file."""
         with log.open("ab") as errors:
             process = await asyncio.create_subprocess_exec(
@@ -43,6 +43,7 @@ class JsonPeer:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=errors,
+                cwd=folder,
                 limit=16 * 1024 * 1024,
             )
         return cls(process, log)
@@ -64,7 +65,10 @@ class JsonPeer:
     async def wait_for(
         self, name: str, timeout_s: float = 10.0, since: int = 0, **members: object
     ) -> Members:
-        """Return the first such event from a position on; wait for it when it has not come yet."""
+        """Return the first such event from a position on; wait for it when it has not come yet.
+
+        A member is given by its value, or by a function that judges it.
+        """
         try:
             async with asyncio.timeout(timeout_s), self._changed:
                 while True:
@@ -137,4 +141,7 @@ class JsonPeer:
 
 
 def _matches(event: Members, name: str, members: Members) -> bool:
-    return event["event"] == name and all(event.get(member) == value for member, value in members.items())
+    return event["event"] == name and all(
+        wanted(event.get(member)) if callable(wanted) else event.get(member) == wanted
+        for member, wanted in members.items()
+    )
