@@ -217,6 +217,7 @@ def _relations(data: Mapping[str, object], origins: _Origins) -> list[Mistake]:
         *_double_peers(data, origins),
         *_double_devices(data, origins),
         *_failsafe_times(data, origins),
+        *_nothing_offered(data, origins),
     ]
 
 
@@ -267,6 +268,15 @@ def _failsafe_times(data: Mapping[str, object], origins: _Origins) -> Iterator[M
             ("eebus", "failsafe", "duration_s"),
             f"{_shown(duration)} is longer than max_duration_s ({_shown(longest)})",
             "Raise max_duration_s or shorten duration_s",
+        )
+
+
+def _nothing_offered(data: Mapping[str, object], origins: _Origins) -> Iterator[Mistake]:
+    switches = ("eebus", "switches")
+    names = ("consumption_limits", "production_limits")
+    if all(_get(data, (*switches, name)) is False for name in names):
+        yield origins.mistake(
+            (*switches, names[1]), "both kinds of limits are off", "Leave at least one of them on"
         )
 
 

@@ -1,0 +1,86 @@
+"""`hems identity`: what the installer of the Steuerbox needs, and the consent to another SKI."""
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from hems.cli.options import CommandFailed, config_option, find_config, json_option, load_config, write_json
+
+if TYPE_CHECKING:
+    from eebus.ids import Ski
+    from hems.config import Configuration
+
+
+@click.group()
+def identity() -> None:
+    """Show what the installer of the Steuerbox needs."""
+
+
+@identity.command()
+@config_option
+@json_option
+@click.option("--create", is_flag=True, help="Make the identity now if there is none yet.")
+def show(config_path: Path | None, as_json: bool, create: bool) -> None:
+    """Print SKI, SHIP ID, QR text and where the key is kept."""
+    from hems.store.errors import StoreError
+    from hems.store.state import STATE_NAME, stored_state
+
+    configuration = load_config(find_config(config_path), as_json=as_json)
+    stored = None
+    if (configuration.data_dir / STATE_NAME).exists():
+        try:
+            stored = stored_state(configuration.data_dir).identity
+        except StoreError as error:
+            raise CommandFailed(f"{error}.") from error
+    if stored is not None:
+        _print(stored.ski, configuration, as_json)
+    elif create:
+        _print(_open_vault(configuration, renew=False), configuration, as_json)
+    else:
+        raise CommandFailed(
+            f"There is no identity in {configuration.data_dir} yet. The first 'hems run' makes it, "
+            "or now: hems identity show --create"
+        )
+
+
+@identity.command()
+@config_option
+@json_option
+@click.confirmation_option(
+    prompt="The metering operator must register the new SKI, which can take weeks. Continue?"
+)
+def renew(config_path: Path | None, as_json: bool) -> None:
+    """Accept the key that is there now, or make a new one where it is gone. Stop the gateway first."""
+    configuration = load_config(find_config(config_path), as_json=as_json)
+    _print(_open_vault(configuration, renew=True), configuration, as_json)
+
+
+def _open_vault(configuration: "Configuration", *, renew: bool) -> "Ski":
+    from eebus.clock import SystemClock
+    from hems.data_dir import DataDirError
+    from hems.store.errors import StoreError
+    from hems.vault import IdentityError, open_vault
+
+    try:
+        return asyncio.run(open_vault(configuration, SystemClock(), renew=renew)).ski
+    except (DataDirError, IdentityError, StoreError) as error:
+        raise CommandFailed(str(error)) from error
+
+
+def _print(ski: "Ski", configuration: "Configuration", as_json: bool) -> None:
+    from hems.vault import identity_card
+
+    card = identity_card(ski, configuration)
+    if as_json:
+        write_json(
+            {
+                "ski": card.ski,
+                "ship_id": card.ship_id,
+                "qr_text": card.qr,
+                "data_dir": str(configuration.data_dir),
+            }
+        )
+    else:
+        click.echo(f"{card.text()}Kept in  {configuration.data_dir}")

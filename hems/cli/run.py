@@ -1,0 +1,39 @@
+"""`hems run`: the gateway for a real house."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from hems.cli.options import config_option, find_config, load_config
+
+
+@click.command()
+@config_option
+@click.option(
+    "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="Beats log.level."
+)
+@click.option("--log-format", type=click.Choice(["text", "json"]), help="Beats log.format.")
+def run(config_path: Path | None, log_level: str | None, log_format: str | None) -> None:
+    """Run the gateway until it is told to stop (Ctrl-C or SIGTERM).
+
+    Exit code 0: stopped as told. 1: it cannot work, or its core failed. 3: mistakes in the configuration.
+    """
+    from adapters.context import Context
+    from adapters.registry import DEFAULT_REGISTRY
+    from eebus.clock import SystemClock
+    from hems.equipment import settings_that_cannot_work
+    from hems.logs import set_up_logging
+
+    context = Context(clock=SystemClock())
+    given = {"log.level": log_level, "log.format": log_format}
+    configuration = load_config(
+        find_config(config_path),
+        options={key: value for key, value in given.items() if value is not None},
+        examine=lambda loaded: settings_that_cannot_work(loaded, DEFAULT_REGISTRY, context),
+    )
+    set_up_logging(configuration.log.level, configuration.log.format)
+
+    from hems.app import run_until_told
+
+    sys.exit(run_until_told(configuration))
