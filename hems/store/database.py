@@ -1,0 +1,85 @@
+"""Opening a database file: permissions, durability, migrations, and plain words when it cannot be used."""
+
+import os
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+from hems.store.errors import StoreError
+
+Migration = Sequence[str]
+"""The statements that lead from one version to the next."""
+
+
+def open_database(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connection:
+    """Open for writing and bring it to the newest version; every commit is synced to disk.
+
+    The connection belongs to the calling thread. Raises StoreError.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        path.chmod(0o600)
+        connection = sqlite3.connect(path, isolation_level=None)
+    except (OSError, sqlite3.Error) as error:
+        raise StoreError(f"{path} cannot be written: {_plain(error)}") from error
+    try:
+        _prepare(connection, path, migrations)
+    except sqlite3.Error as error:
+        connection.close()
+        raise StoreError(
+            f"{path} cannot be used: {_plain(error)}; move it away or restore a backup"
+        ) from error
+    except StoreError:
+        connection.close()
+        raise
+    return connection
+
+
+def open_read_only(path: Path) -> sqlite3.Connection:
+    """A second connection that can only read; never blocks the writer. Raises StoreError."""
+    if not path.is_file():
+        raise StoreError(f"{path} does not exist yet; the gateway makes it at its first start")
+    try:
+        return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    except sqlite3.Error as error:
+        raise StoreError(f"{path} cannot be read: {_plain(error)}") from error
+
+
+def _prepare(connection: sqlite3.Connection, path: Path, migrations: Sequence[Migration]) -> None:
+    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != "wal":
+        raise StoreError(f"{path} is on a file system without write-ahead logging ({mode}); use a local disk")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    problems = [row[0] for row in connection.execute("PRAGMA quick_check(1)")]
+    if problems != ["ok"]:
+        raise StoreError(f"{path} is damaged ({problems[0]}); move it away or restore a backup")
+    _migrate(connection, path, migrations)
+
+
+def _migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[Migration]) -> None:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > len(migrations):
+        raise StoreError(
+            f"{path} was written by a newer version of the gateway (form {version}); update first"
+        )
+    for number in range(version, len(migrations)):
+        with connection:
+            connection.execute("BEGIN IMMEDIATE")
+            for statement in migrations[number]:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {number + 1}")
+
+
+def _plain(error: OSError | sqlite3.Error) -> str:
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
+
+
+def read_rows(path: Path, query: str) -> list[tuple[object, ...]]:
+    """The rows of one query on a read-only connection. Raises StoreError."""
+    with closing(open_read_only(path)) as connection:
+        try:
+            return connection.execute(query).fetchall()
+        except sqlite3.Error as error:
+            raise StoreError(f"{path} cannot be read: {_plain(error)}") from error

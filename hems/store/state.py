@@ -1,0 +1,298 @@
+"""state.db: who we are, whom we trust, what the control box wrote, and the energy counters.
+
+Integers only (mW, ms, mWh); times are Unix milliseconds.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from eebus.clock import Clock
+from eebus.ids import PeerRole, Ski
+from eebus.ship.identity import Identity
+from eebus.ship.trust import TrustEntry, TrustList
+from eebus.usecases.events import OrderReceived, PersistFailsafe, StoredFailsafe
+from hems.metering.energy import EnergyCounter
+from hems.store.database import Migration, open_database, open_read_only
+from hems.store.disk import Disk, Outcome, Undo, Work
+from hems.store.errors import StoreError
+
+STATE_NAME = "state.db"
+WRITE_TIMEOUT_S = 5.0
+"""A write that must be on disk before it counts is refused after this time; control boxes wait 10 s."""
+
+MIGRATIONS: tuple[Migration, ...] = (
+    (
+        """CREATE TABLE identity (
+            one INTEGER PRIMARY KEY CHECK (one = 1),
+            key_pem BLOB NOT NULL,
+            certificate_pem BLOB NOT NULL,
+            ski TEXT NOT NULL,
+            public_key_sha256 TEXT NOT NULL,
+            made_ms INTEGER NOT NULL
+        )""",
+        """CREATE TABLE trust (
+            ski TEXT PRIMARY KEY,
+            role TEXT NOT NULL,
+            accepted_ms INTEGER NOT NULL,
+            public_key_sha256 TEXT,
+            ship_id TEXT
+        )""",
+        """CREATE TABLE failsafe (
+            one INTEGER PRIMARY KEY CHECK (one = 1),
+            consumption_mw INTEGER,
+            production_mw INTEGER,
+            duration_ms INTEGER,
+            by_ski TEXT NOT NULL,
+            written_ms INTEGER NOT NULL
+        )""",
+        """CREATE TABLE limit_write (
+            direction TEXT PRIMARY KEY,
+            value_mw INTEGER,
+            active INTEGER NOT NULL,
+            duration_ms INTEGER,
+            by_ski TEXT NOT NULL,
+            written_ms INTEGER NOT NULL
+        )""",
+        """CREATE TABLE energy (
+            name TEXT PRIMARY KEY,
+            total_mwh INTEGER NOT NULL,
+            base_mwh INTEGER,
+            changed_ms INTEGER
+        )""",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LimitWrite:
+    """The last limit that the control box wrote and we accepted, in one direction."""
+
+    value_w: float | None
+    active: bool
+    duration_s: float | None
+    by_ski: str
+    written_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StoredState:
+    """Everything that outlives a restart."""
+
+    identity: Identity | None = None
+    trust: TrustList = field(default_factory=TrustList)
+    failsafe: StoredFailsafe = field(default_factory=StoredFailsafe)
+    limits: Mapping[str, LimitWrite] = field(default_factory=dict)
+    energies: Mapping[str, EnergyCounter] = field(default_factory=dict)
+
+
+class StateStore:
+    """The gateway's access to state.db. `put_…` return after the change is on disk, or raise StoreError."""
+
+    def __init__(self, disk: Disk, connection: sqlite3.Connection, clock: Clock) -> None:
+        self._disk = disk
+        self._connection = connection
+        self._clock = clock
+
+    @classmethod
+    async def open(cls, directory: Path, disk: Disk, clock: Clock) -> "StateStore":
+        """Open or make it in the data directory. Raises StoreError with one plain line."""
+        connection = await disk.call(lambda: open_database(directory / STATE_NAME, MIGRATIONS))
+        return cls(disk, connection, clock)
+
+    async def close(self) -> None:
+        """Close the file; everything put is on disk already."""
+        await self._disk.call(self._connection.close)
+
+    async def load(self) -> StoredState:
+        """Everything stored."""
+        return await self._disk.call(lambda: read_state(self._connection))
+
+    async def put_identity(self, identity: Identity) -> None:
+        """Keep our identity for good. Raises StoreError when there is another: it is never replaced."""
+        row = (identity.key_pem, identity.certificate_pem, identity.ski, identity.public_key_sha256)
+
+        def work(connection: sqlite3.Connection) -> Outcome[None]:
+            stored = connection.execute("SELECT ski FROM identity").fetchone()
+            if stored is not None and stored[0] != identity.ski:
+                raise StoreError(f"there is an identity already, with SKI {stored[0]}; it is never replaced")
+            insert = "INSERT OR IGNORE INTO identity VALUES (1, ?, ?, ?, ?, ?)"
+            connection.execute(insert, (*row, self._now_ms()))
+            return Outcome(None)
+
+        await self._put(work, WRITE_TIMEOUT_S)
+
+    async def put_trust(self, trust: TrustList, timeout_s: float = WRITE_TIMEOUT_S) -> None:
+        """Replace the trusted peers."""
+        rows = [_trust_row(entry) for entry in trust]
+        await self._put(_replace_rows("trust", rows), timeout_s)
+
+    async def put_failsafe(self, values: PersistFailsafe, timeout_s: float = WRITE_TIMEOUT_S) -> None:
+        """Keep what the control box wrote. Raises StoreTimeoutError: then nothing changed, also not later."""
+        row = (
+            1,
+            _milli(values.consumption_w),
+            _milli(values.production_w),
+            _milli(values.duration_s),
+            values.by_ski,
+            self._now_ms(),
+        )
+        await self._put(_replace_rows("failsafe", [row]), timeout_s)
+
+    def note_order(self, order: OrderReceived) -> None:
+        """Keep an accepted limit without waiting; `Disk.flush` tells when it is on disk."""
+        if not order.accepted:
+            return
+        row = (
+            order.direction.value,
+            _milli(order.value_w),
+            int(order.active),
+            _milli(order.duration_s),
+            order.peer_ski,
+            self._now_ms(),
+        )
+        self._note(_insert_rows("limit_write", [row]))
+
+    def note_energies(self, counters: Mapping[str, EnergyCounter]) -> None:
+        """Keep the energy counters without waiting."""
+        rows = [
+            (name, _milli(c.total_wh), _milli(c.base_wh), _milli(c.unix_s)) for name, c in counters.items()
+        ]
+        self._note(_insert_rows("energy", rows))
+
+    async def forget_what_the_box_wrote(self) -> None:
+        """Factory reset of failsafe values and limits: the configuration counts again."""
+
+        def work(connection: sqlite3.Connection) -> Outcome[None]:
+            connection.execute("DELETE FROM failsafe")
+            connection.execute("DELETE FROM limit_write")
+            return Outcome(None)
+
+        await self._put(work, WRITE_TIMEOUT_S)
+
+    async def _put(self, work: Work[None], timeout_s: float) -> None:
+        await self._disk.transact(self._connection, work, timeout_s)
+
+    def _note(self, work: Work[None]) -> None:
+        job = self._disk.submit(self._connection, work)
+        job.future.add_done_callback(lambda future: future.cancelled() or future.exception())
+
+    def _now_ms(self) -> int:
+        return _milli_of(self._clock.utc_now().timestamp())
+
+
+def stored_state(directory: Path) -> StoredState:
+    """Read state.db beside a running or stopped gateway. Raises StoreError when there is none."""
+    path = directory / STATE_NAME
+    with closing(open_read_only(path)) as connection:
+        try:
+            return read_state(connection)
+        except sqlite3.Error as error:
+            raise StoreError(f"{path} cannot be read: {error}") from error
+
+
+def read_state(connection: sqlite3.Connection) -> StoredState:
+    """Everything in state.db."""
+    return StoredState(
+        identity=_identity(connection),
+        trust=TrustList(
+            _trust_entry(*row) for row in connection.execute("SELECT * FROM trust ORDER BY accepted_ms")
+        ),
+        failsafe=_failsafe(connection),
+        limits={row[0]: _limit_write(*row[1:]) for row in connection.execute("SELECT * FROM limit_write")},
+        energies={row[0]: _counter(*row[1:]) for row in connection.execute("SELECT * FROM energy")},
+    )
+
+
+def _identity(connection: sqlite3.Connection) -> Identity | None:
+    query = "SELECT key_pem, certificate_pem, ski, public_key_sha256 FROM identity"
+    row = connection.execute(query).fetchone()
+    return None if row is None else Identity(row[0], row[1], Ski(row[2]), row[3])
+
+
+def _failsafe(connection: sqlite3.Connection) -> StoredFailsafe:
+    row = connection.execute("SELECT consumption_mw, production_mw, duration_ms FROM failsafe").fetchone()
+    return StoredFailsafe() if row is None else StoredFailsafe(*(_unit(value) for value in row))
+
+
+def _trust_row(entry: TrustEntry) -> tuple[object, ...]:
+    accepted_ms = _milli_of(entry.accepted_at.timestamp())
+    return entry.ski, entry.role.value, accepted_ms, entry.public_key_sha256, entry.ship_id
+
+
+def _trust_entry(
+    ski: str, role: str, accepted_ms: int, public_key_sha256: str | None, ship_id: str | None
+) -> TrustEntry:
+    return TrustEntry(
+        ski=Ski(ski),
+        role=PeerRole(role),
+        accepted_at=_date(accepted_ms),
+        public_key_sha256=public_key_sha256,
+        ship_id=ship_id,
+    )
+
+
+def _limit_write(
+    value_mw: int | None, active: int, duration_ms: int | None, by_ski: str, written_ms: int
+) -> LimitWrite:
+    return LimitWrite(_unit(value_mw), bool(active), _unit(duration_ms), by_ski, _date(written_ms))
+
+
+def _counter(total_mwh: int, base_mwh: int | None, changed_ms: int | None) -> EnergyCounter:
+    return EnergyCounter(total_mwh / 1000.0, _unit(base_mwh), _unit(changed_ms))
+
+
+def _replace_rows(table: str, rows: Iterable[tuple[object, ...]]) -> Work[None]:
+    """Put these rows in place of all others of a table; its undo brings the others back."""
+    new = list(rows)
+
+    def work(connection: sqlite3.Connection) -> Outcome[None]:
+        old = connection.execute(f"SELECT * FROM {table}").fetchall()
+        _fill(connection, table, new)
+        return Outcome(None, _fill_with(table, old))
+
+    return work
+
+
+def _fill_with(table: str, rows: list[tuple[object, ...]]) -> Undo:
+    return lambda connection: _fill(connection, table, rows)
+
+
+def _fill(connection: sqlite3.Connection, table: str, rows: list[tuple[object, ...]]) -> None:
+    connection.execute(f"DELETE FROM {table}")
+    _insert(connection, table, rows)
+
+
+def _insert_rows(table: str, rows: Iterable[tuple[object, ...]]) -> Work[None]:
+    new = list(rows)
+
+    def work(connection: sqlite3.Connection) -> Outcome[None]:
+        _insert(connection, table, new)
+        return Outcome(None)
+
+    return work
+
+
+def _insert(connection: sqlite3.Connection, table: str, rows: list[tuple[object, ...]]) -> None:
+    for row in rows:
+        places = ", ".join("?" * len(row))
+        connection.execute(f"INSERT OR REPLACE INTO {table} VALUES ({places})", row)
+
+
+def _milli(value: float | None) -> int | None:
+    return None if value is None else _milli_of(value)
+
+
+def _milli_of(value: float) -> int:
+    return round(value * 1000)
+
+
+def _unit(milli: int | None) -> float | None:
+    return None if milli is None else milli / 1000.0
+
+
+def _date(unix_ms: int) -> datetime:
+    return datetime.fromtimestamp(unix_ms / 1000.0, UTC)
