@@ -18,6 +18,11 @@ _BASIS = {Direction.CONSUMPTION: Basis.CONTROLLABLE, Direction.PRODUCTION: Basis
 _WHAT = {Direction.CONSUMPTION: "consumption", Direction.PRODUCTION: "feed-in"}
 
 
+def source_name(direction: Direction) -> str:
+    """The name under which one direction's ceiling is kept."""
+    return _SOURCE[direction]
+
+
 def ceiling_of(change: LimitStateChanged) -> Ceiling:
     """The ceiling that follows from a state of one limit machine."""
     return Ceiling(
