@@ -180,6 +180,11 @@ class LocalDevice:
         self.entities[address] = entity
         return entity
 
+    def remove_entity(self, entity: LocalEntity) -> None:
+        """Take out an entity and its use cases; while peers are connected the turn does that."""
+        del self.entities[entity.address]
+        self.use_cases = [use_case for use_case in self.use_cases if use_case.entity != entity.address]
+
     def add_use_case(self, entity: LocalEntity, actor: str, support: UseCaseSupport) -> None:
         """Announce a use case; version and document sub-revision must be given (SPINE 2.9)."""
         if not (

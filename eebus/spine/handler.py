@@ -10,7 +10,7 @@ from eebus.spine.device import LocalFeature
 from eebus.spine.model.common import FeatureAddress
 
 if TYPE_CHECKING:
-    from eebus.spine.stack import Turn
+    from eebus.spine.turn import Turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +93,9 @@ class Handler:
 
     def on_deadline(self, turn: "Turn") -> None:
         """Time has come; also called when only another handler was due."""
+
+    def on_read(self, feature: LocalFeature, function: str, turn: "Turn") -> Record | None:
+        """The data to answer a read with, when the stored data is not the right answer; None: it is."""
 
     def on_write(self, request: WriteRequest, turn: "Turn") -> Verdict | None:
         """Decide on a write; None: not mine. A write that nobody decides on is refused."""

@@ -62,9 +62,11 @@ PARTIAL = Filter(cmd_control=CmdControl(partial=Tag()))
 """The filter of a plain partial change: merge by identifiers."""
 
 
-def check_filters(spec: FunctionSpec, command: Command) -> None:
-    """Raises ExchangeError when function, data and filters of a command disagree (SPINE 2.2)."""
-    _plan(spec, command)
+def check_read(spec: FunctionSpec, command: Command) -> None:
+    """Raises ExchangeError when the filter of a read does not fit, or there are several (SPINE 6.3)."""
+    plan = _plan(spec, command)
+    if plan is not None and plan.delete is not None:
+        raise _unsupported("a read takes one partial filter")
 
 
 def apply(spec: FunctionSpec, current: Record, command: Command) -> Record:
