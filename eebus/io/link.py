@@ -41,3 +41,7 @@ class Link(Protocol):
 
     def abort(self) -> None:
         """Drop the link at once."""
+
+    @property
+    def ping_overdue(self) -> bool:
+        """The last ping waits for its answer for longer than a living peer needs."""

@@ -3,13 +3,11 @@
 import asyncio
 import logging
 import socket
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from eebus.clock import Clock
 from eebus.errors import LocalError, RemoteError
-from eebus.ids import Ski
 from eebus.io.admission import AdmissionDesk, AdmissionLimits, plain_address
 from eebus.io.tls import ConnectionContext, NodeTls
 from eebus.io.websocket import WebSocketLimits, WebSocketLink
@@ -39,10 +37,10 @@ class ListenerSettings:
 class Arrival:
     """An incoming connection whose WebSocket is up."""
 
+    number: int
     link: WebSocketLink
     peer: PeerCertificate
     address: str
-    accepted_at: float
 
 
 class Host(Protocol):
@@ -51,16 +49,16 @@ class Host(Protocol):
     def is_known_address(self, address: str) -> bool:
         """Whether a trusted peer lives there."""
 
-    def admit_arrival(self, peer: PeerCertificate, address: str) -> None:
+    def admit_arrival(self, peer: PeerCertificate, address: str) -> int:
         """Judge a genuine certificate inside the TLS handshake. Raises RemoteError to refuse it.
 
-        Each admitted certificate is followed by one :meth:`departed`.
+        Returns a number for the connection; :meth:`departed` follows once for each.
         """
 
     async def welcome(self, arrival: Arrival) -> None:
         """Run the connection to its end."""
 
-    def departed(self, ski: Ski) -> None:
+    def departed(self, number: int) -> None:
         """An admitted connection is over, at whatever step."""
 
 
@@ -73,30 +71,23 @@ class Listener:
         self._host = host
         self._clock = clock
         self._desk = AdmissionDesk(settings.admission)
-        self._sockets: Sequence[socket.socket] = ()
+        self._socket: socket.socket | None = None
         self._last_complaints: dict[str, float] = {}
 
     def open(self) -> int:
         """Bind and return the port. Raises LocalError when that cannot be done."""
-        self._sockets = _bind(self._settings.host, self._settings.port)
-        return int(self._sockets[0].getsockname()[1])
+        self._socket = _bind(self._settings.host, self._settings.port)
+        return int(self._socket.getsockname()[1])
 
-    async def serve(self) -> None:
-        """Accept until cancelled; then end every connection and close the sockets."""
+    async def serve(self, connections: asyncio.TaskGroup) -> None:
+        """Accept until cancelled, then stop listening; the connections are tasks of the given group."""
+        assert self._socket is not None
         try:
-            async with asyncio.TaskGroup() as group:
-                for listening in self._sockets:
-                    group.create_task(self._accept(listening, group))
+            await self._accept(self._socket, connections)
         finally:
-            self.close()
+            self._socket.close()
 
-    def close(self) -> None:
-        """Stop listening."""
-        for listening in self._sockets:
-            listening.close()
-        self._sockets = ()
-
-    async def _accept(self, listening: socket.socket, group: asyncio.TaskGroup) -> None:
+    async def _accept(self, listening: socket.socket, connections: asyncio.TaskGroup) -> None:
         loop = asyncio.get_running_loop()
         while True:
             try:
@@ -112,11 +103,14 @@ class Listener:
                 self._complain(address, refusal)
                 continue
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            group.create_task(self._handle(accepted, address, now))
+            connections.create_task(self._handle(accepted, address))
 
-    async def _handle(self, accepted: socket.socket, address: str, now: float) -> None:
+    async def _handle(self, accepted: socket.socket, address: str) -> None:
+        number: int | None = None
+
         def admit(peer: PeerCertificate) -> None:
-            self._host.admit_arrival(peer, address)
+            nonlocal number
+            number = self._host.admit_arrival(peer, address)
 
         context = self._tls.accepting(admit, accepted.send)
         try:
@@ -124,12 +118,13 @@ class Listener:
                 link = await self._open_link(accepted, context)
             except (OSError, RemoteError) as error:
                 self._complain(address, str(error) or type(error).__name__)
-            else:
-                await self._host.welcome(Arrival(link, context.peer, address, now))
+                return
+            assert number is not None  # a handshake ends well only with an admitted certificate
+            await self._host.welcome(Arrival(number, link, context.peer, address))
         finally:
             self._desk.leave(address)
-            if context.admitted is not None:
-                self._host.departed(context.admitted.ski)
+            if number is not None:
+                self._host.departed(number)
 
     async def _open_link(self, accepted: socket.socket, context: ConnectionContext) -> WebSocketLink:
         """TLS and the WebSocket upgrade. Raises OSError or RemoteError when the peer fails at them."""
@@ -164,23 +159,22 @@ class Listener:
         _log.info("incoming connection from %s not taken: %s", address or "anywhere", text)
 
 
-def _bind(host: str, port: int) -> Sequence[socket.socket]:
+def _bind(host: str, port: int) -> socket.socket:
     try:
         if host:
             family, kind, protocol, _name, target = socket.getaddrinfo(
                 host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
             )[0]
-            made = [_listen(family, kind, protocol, target)]
+            bound = _listen(family, kind, protocol, target)
         elif socket.has_dualstack_ipv6():
-            made = [socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)]
+            bound = socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
         else:
-            made = [socket.create_server(("", port))]
+            bound = socket.create_server(("", port))
     except OSError as error:
         raise LocalError(f"cannot listen on port {port}: {error.strerror or error}") from error
-    for listening in made:
-        listening.listen(_BACKLOG)
-        listening.setblocking(False)
-    return made
+    bound.listen(_BACKLOG)
+    bound.setblocking(False)
+    return bound
 
 
 def _listen(

@@ -42,6 +42,10 @@ class MemoryLink:
     def abort(self) -> None:
         self.close(None, "aborted")
 
+    @property
+    def ping_overdue(self) -> bool:
+        return False
+
     # -- faults --------------------------------------------------------------------------------------
 
     def hold(self) -> None:

@@ -1,6 +1,5 @@
 """Moves messages between one link and one SHIP machine, and carries out what the machine asks for."""
 
-import logging
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -10,7 +9,6 @@ from eebus.io.link import BinaryMessage, Link, LinkClosed, LinkEvent, TextMessag
 from eebus.io.recorder import FrameRecorder
 from eebus.ship.connection import (
     CloseTransport,
-    Ended,
     Phase,
     SendMessage,
     ShipConnection,
@@ -19,8 +17,6 @@ from eebus.ship.connection import (
     SpineMessage,
     Trust,
 )
-
-_log = logging.getLogger(__name__)
 
 
 class PumpOwner(Protocol):
@@ -46,12 +42,13 @@ class Pump:
         owner: PumpOwner,
         clock: Clock,
         *,
+        number: int,
         address: str,
-        connected_at: float,
         recorder: FrameRecorder | None = None,
     ) -> None:
+        self.number = number
         self.address = address
-        self.connected_at = connected_at
+        self.opened_at = clock.monotonic()
         self._link = link
         self._machine = machine
         self._owner = owner
@@ -72,6 +69,11 @@ class Pump:
     def phase(self) -> Phase:
         """How far the SHIP handshake is."""
         return self._machine.phase
+
+    @property
+    def ping_overdue(self) -> bool:
+        """The peer does not answer our last ping."""
+        return self._link.ping_overdue
 
     async def run(self) -> None:
         """From the open WebSocket to its end. Cancelling drops the link."""
@@ -128,9 +130,6 @@ class Pump:
                     self._link.close(code, reason)
                 case SpineMessage(datagram):
                     self._owner.spine_message(self, datagram)
-                case Ended(cause, text):
-                    _log.info("connection to %s ended: %s (%s)", short(self.ski), cause.value, text)
-                    self._owner.ship_effect(self, effect)
                 case _:
                     self._owner.ship_effect(self, effect)
 

@@ -24,6 +24,7 @@ from eebus.io.link import BinaryMessage, LinkClosed, LinkEvent, TextMessage
 SHIP_SUBPROTOCOL = Subprotocol("ship")
 _MAX_REASON_BYTES = 123
 _MAX_WAITING_EVENTS = 16
+_PONG_IS_LATE_S = 2.0
 
 # The library writes whole tracebacks about malformed requests; we say what matters ourselves.
 _library_log = logging.getLogger("eebus.io.websockets")
@@ -57,6 +58,7 @@ class WebSocketLink(asyncio.Protocol):
         self._fragments_are_text = False
         self._reading_paused = False
         self._ended = False
+        self._pinged_at: float | None = None
         self._ping_timer: asyncio.TimerHandle | None = None
         self._pong_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
@@ -122,6 +124,10 @@ class WebSocketLink(asyncio.Protocol):
     def abort(self) -> None:
         if self._transport is not None:
             self._transport.abort()
+
+    @property
+    def ping_overdue(self) -> bool:
+        return self._pinged_at is not None and self._loop.time() - self._pinged_at > _PONG_IS_LATE_S
 
     # -- asyncio -------------------------------------------------------------------------------------
 
@@ -244,12 +250,15 @@ class WebSocketLink(asyncio.Protocol):
     def _ping(self) -> None:
         if self._protocol.state is not State.OPEN:
             return
-        self._protocol.send_ping(b"")
-        self._flush()
-        self._pong_timer = self._loop.call_later(self._limits.pong_wait_s, self.abort)
+        if self._pinged_at is None:
+            self._pinged_at = self._loop.time()
+            self._pong_timer = self._loop.call_later(self._limits.pong_wait_s, self.abort)
+            self._protocol.send_ping(b"")
+            self._flush()
         self._ping_later()
 
     def _take_pong(self) -> None:
+        self._pinged_at = None
         if self._pong_timer is not None:
             self._pong_timer.cancel()
             self._pong_timer = None

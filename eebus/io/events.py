@@ -1,0 +1,105 @@
+"""What a node tells its application about connections and trust, and what it wants stored."""
+
+from dataclasses import dataclass
+
+from eebus.ids import PeerRole, Ski
+from eebus.ship.doubles import Direction
+from eebus.ship.effects import EndCause, PinState
+from eebus.ship.trust import TrustList
+
+
+@dataclass(frozen=True, slots=True)
+class PersistTrust:
+    """Store this list before it counts; it replaces the stored one as a whole."""
+
+    trust: TrustList
+
+
+@dataclass(frozen=True, slots=True)
+class NodeListening:
+    """The node can be dialled."""
+
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class PairingRequested:
+    """An unknown peer proved its key and waits for a person's decision."""
+
+    ski: Ski
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class PeerConnected:
+    """SPINE runs with a peer. ``again``: on another connection than before; the use cases saw no gap."""
+
+    ski: Ski
+    role: PeerRole
+    direction: Direction
+    address: str
+    again: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PeerDisconnected:
+    """SPINE with a peer is over for now."""
+
+    ski: Ski
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionEnded:
+    """One connection ended, at whatever phase; ``silent`` when that needs nobody's attention."""
+
+    ski: Ski
+    cause: EndCause
+    text: str
+    silent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PeerAwaitsAcceptance:
+    """A person has to accept our SKI at the peer."""
+
+    ski: Ski
+
+
+@dataclass(frozen=True, slots=True)
+class PeerRemovedPairing:
+    """The peer ended the pairing; our trust stays, but we no longer dial it by ourselves."""
+
+    ski: Ski
+
+
+@dataclass(frozen=True, slots=True)
+class PinDemanded:
+    """The peer wants a PIN, which we do not send."""
+
+    ski: Ski
+    state: PinState
+
+
+@dataclass(frozen=True, slots=True)
+class ShipIdLearned:
+    """A trusted peer told its SHIP ID for the first time."""
+
+    ski: Ski
+    ship_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShipIdChanged:
+    """A trusted peer told another SHIP ID than the stored one, which is kept."""
+
+    ski: Ski
+    stored: str
+    told: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrustChanged:
+    """A peer is trusted now (with its role) or no longer (None)."""
+
+    ski: Ski
+    role: PeerRole | None

@@ -1,0 +1,563 @@
+"""One EEBUS node with sockets: an identity, its peers, and the SPINE stack that serves them.
+
+The node moves messages, keeps the time and carries out effects; every decision is made by the pure parts.
+"""
+
+import asyncio
+import logging
+import random as randomness
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from eebus.clock import Clock
+from eebus.errors import DecodeError, RemoteError
+from eebus.ids import PeerRole, ShipId, Ski
+from eebus.io.addresses import AddressBook, Discovered, PeerAddress
+from eebus.io.admission import AdmissionLimits
+from eebus.io.alarm import Alarm
+from eebus.io.connections import Connections, StrangerLimits
+from eebus.io.dialer import Dialer, DialSettings
+from eebus.io.events import (
+    ConnectionEnded,
+    NodeListening,
+    PairingRequested,
+    PeerAwaitsAcceptance,
+    PeerConnected,
+    PeerDisconnected,
+    PeerRemovedPairing,
+    PersistTrust,
+    PinDemanded,
+    ShipIdChanged,
+    ShipIdLearned,
+    TrustChanged,
+)
+from eebus.io.listener import Arrival, Listener, ListenerSettings
+from eebus.io.mdns import Announcement, FoundService, Mdns, MdnsSettings
+from eebus.io.pump import Pump, short
+from eebus.io.recorder import FrameRecorder
+from eebus.io.tls import NodeTls
+from eebus.io.turns import TurnRunner
+from eebus.io.websocket import WebSocketLimits
+from eebus.ship.connection import (
+    Ended,
+    PeerPending,
+    PeerShipId,
+    Phase,
+    PinRequired,
+    ShipEffect,
+    ShipRole,
+    ShipSettings,
+    Trust,
+    WaitingForUser,
+)
+from eebus.ship.dialing import SILENT
+from eebus.ship.doubles import Direction
+from eebus.ship.effects import EndCause
+from eebus.ship.identity import Identity, PeerCertificate
+from eebus.ship.service import ServiceDescription, build_txt, host_label, instance_label, parse_txt
+from eebus.ship.trust import PairingRequest, PairingRequests, ShipIdCheck, TrustEntry, TrustList
+from eebus.spine.effects import SpineEffect
+from eebus.spine.stack import Peer, SpineStack, Turn
+
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+_GOODBYE_MARGIN_S = 1.0
+_STORE_WAIT_S = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeSettings:
+    """Everything about a node that its owner may choose."""
+
+    host: str = ""
+    """Where to listen; empty: all addresses, IPv4 and IPv6."""
+    port: int = 4712
+    """0 lets the system choose; the snapshot tells the port."""
+    path: str = "/ship/"
+    service: ServiceDescription = field(default_factory=ServiceDescription)
+    announce: bool = True
+    discover: bool = True
+    """Watch the announcements of others; needed to dial peers without a fixed address."""
+    interfaces: tuple[str, ...] = ()
+    """For multicast DNS, by name or address; empty: all but the loopback."""
+    upper_case_ski: bool = False
+    """Announce the SKI as SHIP 1.1 asks for; installed peers compare lower case."""
+    dial: bool = True
+    """Dial trusted peers; False: wait to be dialled."""
+    peers: tuple[PeerAddress, ...] = ()
+    """Peers at fixed addresses."""
+    tls_wait_s: float = 10.0
+    upgrade_wait_s: float = 10.0
+    dial_wait_s: float = 5.0
+    admission: AdmissionLimits = field(default_factory=AdmissionLimits)
+    strangers: StrangerLimits = field(default_factory=StrangerLimits)
+    websocket: WebSocketLimits = field(default_factory=WebSocketLimits)
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionSnapshot:
+    """One open connection."""
+
+    ski: Ski
+    trusted: bool
+    phase: Phase
+    direction: Direction
+    address: str
+    opened_at: float
+    """Seconds of the node's clock."""
+    carries_spine: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSnapshot:
+    """A node as it stands, for people and tests."""
+
+    ski: Ski
+    ship_id: ShipId
+    port: int | None
+    announced_addresses: tuple[str, ...]
+    connections: tuple[ConnectionSnapshot, ...]
+    pairing_requests: tuple[PairingRequest, ...]
+    trusted: tuple[TrustEntry, ...]
+    discovered: tuple[Discovered, ...]
+
+
+class Node:
+    """A running node is ``run()``; ``stop()`` ends it in an orderly way, cancelling ends it at once."""
+
+    def __init__(
+        self,
+        *,
+        identity: Identity,
+        ship_id: ShipId,
+        stack: SpineStack,
+        trust: TrustList,
+        settings: NodeSettings,
+        clock: Clock,
+        on_event: Callable[[object], None],
+        persist: Callable[[object], Awaitable[None]],
+        random: Callable[[float, float], float] = randomness.uniform,
+        ship: ShipSettings | None = None,
+        recorder: FrameRecorder | None = None,
+    ) -> None:
+        self._identity = identity
+        self._ship = ship or ShipSettings(local_ship_id=ship_id)
+        self._stack = stack
+        self._trust = trust
+        self._settings = settings
+        self._clock = clock
+        self._on_event = on_event
+        self._persist = persist
+        self._pairing = PairingRequests()
+        self._book = AddressBook(settings.peers)
+        self._turns = TurnRunner(self, persist)
+        self._alarm = Alarm(clock, self._next_deadline, self._on_time)
+        tls = NodeTls(identity)
+        dial_settings = DialSettings(target_wait_s=settings.dial_wait_s, websocket=settings.websocket)
+        self._connections = Connections(
+            identity.ski,
+            self._ship,
+            settings.strangers,
+            self,
+            Dialer(tls, dial_settings, self._admit_dialled, clock.monotonic),
+            self._book,
+            clock,
+            uniform=random,
+            plan=self._alarm.plan,
+            recorder=recorder,
+        )
+        self._listener = Listener(
+            tls,
+            ListenerSettings(
+                host=settings.host,
+                port=settings.port,
+                tls_wait_s=settings.tls_wait_s,
+                upgrade_wait_s=settings.upgrade_wait_s,
+                admission=settings.admission,
+                websocket=settings.websocket,
+            ),
+            self,
+            clock,
+        )
+        self._mdns: Mdns | None = None
+        self._port: int | None = None
+        self._group: asyncio.TaskGroup | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._trust_lock = asyncio.Lock()
+        self._listening = asyncio.Event()
+        self._ending = asyncio.Event()
+        self._failure: BaseException | None = None
+
+    # -- life ----------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Serve until :meth:`stop`. Raises what broke in the core or in the application's callbacks.
+
+        Raises LocalError when the port is taken.
+        """
+        self._port = self._listener.open()
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            services = [
+                group.create_task(self._listener.serve(group)),
+                group.create_task(self._alarm.run()),
+            ]
+            self._mdns = self._make_mdns(self._port)
+            if self._mdns is not None:
+                services.append(group.create_task(self._mdns.run()))
+            for entry in self._trust:
+                self._want(entry.ski)
+            self.emit(NodeListening(self._port))
+            self._listening.set()
+            await self._ending.wait()
+            services[0].cancel()
+            await self._say_goodbye()
+            for task in services:
+                task.cancel()
+        self._group = None
+        await self._turns.close(_STORE_WAIT_S)
+        if self._failure is not None:
+            raise self._failure
+
+    async def listening(self) -> int:
+        """Wait until the node can be dialled; returns the port."""
+        await self._listening.wait()
+        assert self._port is not None
+        return self._port
+
+    def stop(self) -> None:
+        """Announce the end on every connection, then let :meth:`run` return."""
+        self._ending.set()
+
+    def fail(self, error: BaseException) -> None:
+        """The core or the application broke: end the node with this error."""
+        if self._failure is None:
+            self._failure = error
+        self._ending.set()
+
+    async def _say_goodbye(self) -> None:
+        self._connections.close_all()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=self._ship.close_max_time_s + _GOODBYE_MARGIN_S)
+        for task in self._tasks:
+            task.cancel()
+
+    def _make_mdns(self, port: int) -> Mdns | None:
+        settings = self._settings
+        if not (settings.announce or settings.discover):
+            return None
+        announcement = None
+        if settings.announce:
+            announcement = Announcement(
+                instance_label(settings.service, self._identity.ski),
+                host_label(self._identity.ski),
+                port,
+                build_txt(
+                    self._ship.local_ship_id,
+                    self._identity.ski,
+                    settings.service,
+                    path=settings.path,
+                    upper_case_ski=settings.upper_case_ski,
+                ),
+            )
+        return Mdns(MdnsSettings(interfaces=settings.interfaces), announcement, self._found, self._lost)
+
+    # -- what the application does -------------------------------------------------------------------
+
+    @property
+    def trust(self) -> TrustList:
+        """Whom this node trusts."""
+        return self._trust
+
+    def act(self, action: Callable[[Turn], T]) -> T:
+        """Let the application act on the stack now; what the action raises comes out here."""
+        results: list[T] = []
+        effects = self._stack.run(self._clock.monotonic(), lambda turn: results.append(action(turn)))
+        self._take_turn(effects)
+        return results[0]
+
+    async def accept(self, ski: Ski, role: PeerRole, *, replace: bool = False) -> None:
+        """Trust a peer from now on; stored before it counts.
+
+        Raises LocalError for our own SKI and for a second control box without *replace*, and whatever
+        storing raises; then nothing has changed.
+        """
+        async with self._trust_lock:
+            old, old_box = self._trust.get(ski), self._trust.control_box()
+            proven = self._pairing.get(ski) or old
+            entry = TrustEntry(
+                ski=ski,
+                role=role,
+                accepted_at=self._clock.utc_now(),
+                public_key_sha256=proven.public_key_sha256 if proven else None,
+                ship_id=old.ship_id if old else None,
+            )
+            changed = self._trust.accept(entry, own_ski=self._identity.ski, replace_box=replace)
+            await self._persist(PersistTrust(changed))
+            self._trust = changed
+        self._pairing.remove(ski)
+        if old_box is not None and changed.get(old_box.ski) is None:
+            self._drop(old_box.ski)
+        if old is not None and old.role is not role:
+            self.close_peer(ski, "role changed")
+        self._connections.set_trust(ski, Trust.TRUSTED)
+        self._want(ski)
+        self._connections.dial_now(ski)
+        self.emit(TrustChanged(ski, role))
+
+    async def remove(self, ski: Ski) -> None:
+        """Withdraw the trust in a peer; stored before it counts. Raises LocalError when there is none."""
+        async with self._trust_lock:
+            changed = self._trust.remove(ski)
+            await self._persist(PersistTrust(changed))
+            self._trust = changed
+        self._drop(ski)
+
+    def refuse(self, ski: Ski) -> None:
+        """Say no to a pairing request. Raises LocalError when there is none."""
+        self._pairing.refuse(ski)
+        self._connections.set_trust(ski, Trust.REFUSED)
+
+    def disconnect(self, ski: Ski) -> None:
+        """Close the connections of a peer in an orderly way; a trusted one is dialled again later."""
+        self.close_peer(ski, "close")
+
+    def snapshot(self) -> NodeSnapshot:
+        """The node as it stands."""
+        return NodeSnapshot(
+            ski=self._identity.ski,
+            ship_id=self._ship.local_ship_id,
+            port=self._port,
+            announced_addresses=self._mdns.announced_addresses if self._mdns else (),
+            connections=tuple(self._show(pump) for pump in self._connections.pumps()),
+            pairing_requests=tuple(self._pairing),
+            trusted=tuple(self._trust),
+            discovered=self._book.discovered(),
+        )
+
+    def _show(self, pump: Pump) -> ConnectionSnapshot:
+        return ConnectionSnapshot(
+            ski=pump.ski,
+            trusted=self._trust.get(pump.ski) is not None,
+            phase=pump.phase,
+            direction=_direction(pump),
+            address=pump.address,
+            opened_at=pump.opened_at,
+            carries_spine=self._connections.carrier(pump.ski) is pump,
+        )
+
+    def _drop(self, ski: Ski) -> None:
+        """The trust in a peer is gone."""
+        self._connections.unwant(ski)
+        self._connections.set_trust(ski, Trust.REFUSED)
+        self._book.forget(ski)
+        self.emit(TrustChanged(ski, None))
+
+    def _want(self, ski: Ski) -> None:
+        if self._settings.dial:
+            self._connections.want(ski)
+
+    def _trusted_skis(self) -> frozenset[Ski]:
+        return frozenset(entry.ski for entry in self._trust)
+
+    # -- time ----------------------------------------------------------------------------------------
+
+    def _next_deadline(self) -> float | None:
+        deadlines = (self._stack.next_deadline(), self._connections.next_deadline())
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
+    def _on_time(self, now: float) -> None:
+        due = self._stack.next_deadline()
+        if due is not None and now >= due:
+            self._turn(lambda: self._stack.on_deadline(now))
+        self._connections.on_deadline(now)
+        for ski in list(self._connections.due_dials(now)):
+            self._start(self._connections.dial(ski))
+
+    def _start(self, work: Awaitable[None]) -> None:
+        async def do() -> None:
+            await work
+
+        assert self._group is not None
+        task = self._group.create_task(do())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # -- the stack -----------------------------------------------------------------------------------
+
+    def _turn(self, make_effects: Callable[[], list[SpineEffect]]) -> None:
+        """One turn of the stack. Whatever breaks in there ends the node."""
+        try:
+            effects = make_effects()
+        except Exception as error:
+            self.fail(error)
+        else:
+            self._take_turn(effects)
+
+    def _take_turn(self, effects: Sequence[SpineEffect]) -> None:
+        self._turns.submit(effects)
+        self._alarm.plan(self._stack.next_deadline())
+
+    def emit(self, event: object) -> None:
+        """Give an event to the application."""
+        self._on_event(event)
+
+    def send_datagram(self, ski: Ski, datagram: bytes) -> None:
+        """Send to the connection that carries SPINE, if there still is one."""
+        if (pump := self._connections.carrier(ski)) is not None:
+            pump.send_spine(datagram)
+
+    def close_peer(self, ski: Ski, text: str) -> None:
+        """Close the connections of a peer."""
+        _log.info("closing the connection to %s: %s", short(ski), text)
+        for pump in self._connections.pumps(ski):
+            pump.close(text)
+
+    def stored(self, token: int, ok: bool) -> None:
+        """A record with a token is stored, or could not be."""
+        self._turn(lambda: self._stack.stored(token, ok, self._clock.monotonic()))
+
+    # -- the listener and the connections ------------------------------------------------------------
+
+    def is_known_address(self, address: str) -> bool:
+        """Whether a trusted peer lives there."""
+        return self._book.is_known(address, self._trusted_skis())
+
+    def admit_arrival(self, peer: PeerCertificate, address: str) -> int:
+        """Judge a certificate inside the TLS handshake."""
+        return self._connections.admit_arrival(peer, address)
+
+    async def welcome(self, arrival: Arrival) -> None:
+        """Run an incoming connection to its end."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        await self._connections.welcome(arrival)
+
+    def departed(self, number: int) -> None:
+        """An incoming connection is over."""
+        self._connections.departed(number)
+
+    def _admit_dialled(self, peer: PeerCertificate) -> None:
+        self.judge(peer)
+
+    def judge(self, peer: PeerCertificate) -> Trust:
+        """What we think of a proven key. Raises RemoteError for our own, and for a key that changed."""
+        trust = self._trust.judge(peer, self._identity.ski)
+        if trust is Trust.REFUSED:
+            raise RemoteError("this is our own SKI, or another key than the one that was trusted")
+        return Trust.REFUSED if self._pairing.is_refused(peer.ski) else trust
+
+    def knocked(self, peer: PeerCertificate, address: str) -> None:
+        """A connection with a proven key is up."""
+        entry = self._trust.get(peer.ski)
+        if entry is None:
+            self._pairing.seen(peer, address, self._clock.monotonic())
+            return
+        self._book.came_from(peer.ski, address)
+        if entry.public_key_sha256 is None:
+            self._start(self._learn(peer.ski, public_key_sha256=peer.public_key_sha256))
+
+    def ship_effect(self, pump: Pump, effect: ShipEffect) -> None:
+        """Something that people or the trust list want to know."""
+        ski = pump.ski
+        match effect:
+            case WaitingForUser():
+                _log.info("%s at %s asks to be trusted", short(ski), pump.address)
+                self.emit(PairingRequested(ski, pump.address))
+            case PeerPending():
+                self.emit(PeerAwaitsAcceptance(ski))
+            case PeerShipId(ship_id):
+                self._check_ship_id(ski, ship_id)
+            case PinRequired(state):
+                self.emit(PinDemanded(ski, state))
+            case Ended(cause, text):
+                _log.info("connection to %s ended: %s", short(ski), text)
+                self.emit(ConnectionEnded(ski, cause, text, silent=cause in SILENT))
+                if cause is EndCause.REMOTE_REMOVAL:
+                    self.emit(PeerRemovedPairing(ski))
+
+    def session_starts(self, pump: Pump, *, replaces: bool) -> None:
+        """SPINE runs on this connection from now on."""
+        entry, now = self._trust.get(pump.ski), self._clock.monotonic()
+        if entry is None:
+            return
+        _log.info("connected to %s at %s", short(pump.ski), pump.address)
+        self.emit(PeerConnected(pump.ski, entry.role, _direction(pump), pump.address, replaces))
+        peer = Peer(pump.ski, entry.role)
+        self._turn(lambda: self._stack.connect(peer, now))
+
+    def session_ends(self, ski: Ski) -> None:
+        """SPINE with a peer is over."""
+        self._turn(lambda: self._stack.disconnect(ski, self._clock.monotonic()))
+        self.emit(PeerDisconnected(ski))
+
+    def deliver(self, ski: Ski, datagram: object) -> None:
+        """A datagram for the stack."""
+        self._turn(lambda: self._stack.receive(ski, datagram, self._clock.monotonic()))
+
+    def probe(self, ski: Ski) -> None:
+        """Ask the peer for a sign of life."""
+        self._turn(lambda: self._stack.probe(ski, self._clock.monotonic()))
+
+    def peer_left(self, ski: Ski) -> None:
+        """The last connection of a peer is gone."""
+        self._pairing.disconnected(ski)
+
+    async def settled(self) -> None:
+        """Returns when nothing is held back by the disk."""
+        await self._turns.settled()
+
+    def _check_ship_id(self, ski: Ski, ship_id: str) -> None:
+        entry = self._trust.get(ski)
+        if entry is None:
+            return
+        match self._trust.check_ship_id(ski, ship_id):
+            case ShipIdCheck.NEW:
+                self._start(self._learn(ski, ship_id=ship_id))
+            case ShipIdCheck.CHANGED:
+                self.emit(ShipIdChanged(ski, entry.ship_id or "", ship_id))
+            case ShipIdCheck.KNOWN:
+                pass
+
+    async def _learn(
+        self, ski: Ski, *, ship_id: str | None = None, public_key_sha256: str | None = None
+    ) -> None:
+        """Add to the trust entry what the peer proved or told; when it cannot be stored, next time again."""
+        async with self._trust_lock:
+            if self._trust.get(ski) is None:
+                return
+            learned = self._trust.learn(ski, ship_id=ship_id, public_key_sha256=public_key_sha256)
+            try:
+                await self._persist(PersistTrust(learned))
+            except Exception:
+                _log.exception("could not store what was learned about %s", short(ski))
+                return
+            self._trust = learned
+        if ship_id is not None:
+            self.emit(ShipIdLearned(ski, ship_id))
+
+    # -- discovery -----------------------------------------------------------------------------------
+
+    def _found(self, found: FoundService) -> None:
+        try:
+            service = parse_txt(found.txt)
+        except DecodeError as error:
+            _log.debug("announcement of '%s' not usable: %s", found.instance, error)
+            return
+        if service.ski == self._identity.ski:
+            return
+        self._book.announced(found, service, self._trusted_skis())
+        if service.register:
+            self._connections.dial_now(service.ski)
+        else:
+            self._connections.dial_soon(service.ski)
+
+    def _lost(self, instance: str) -> None:
+        self._book.withdrawn(instance, self._trusted_skis())
+
+
+def _direction(pump: Pump) -> Direction:
+    return Direction.OUTGOING if pump.role is ShipRole.CLIENT else Direction.INCOMING
