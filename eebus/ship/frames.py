@@ -122,7 +122,7 @@ def decode(message: bytes, *, max_bytes: int, max_depth: int, max_elements: int)
 def _parse(text: bytes) -> dict[str, object]:
     try:
         root = _json.decode(text)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DecodeError(f"not JSON: {error}") from error
     if not isinstance(root, dict):
         raise DecodeError("the root of a message must be an object")
