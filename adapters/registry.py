@@ -16,6 +16,14 @@ from adapters.context import Context
 from adapters.modbus.settings import MODBUS_TYPE, ModbusSettings, make_profile_device
 from adapters.settings import AdapterSettings, SettingsError
 from adapters.simulated.battery_device import SIMULATED_BATTERY_TYPE, SimulatedBatterySettings, make_battery
+from adapters.sunspec.settings import (
+    SUNSPEC_METER_TYPE,
+    SUNSPEC_TYPE,
+    SunSpecInverterSettings,
+    SunSpecMeterSettings,
+    make_inverter,
+    make_meter,
+)
 from hems.devices import Device, Meter
 
 __all__ = [
@@ -95,8 +103,9 @@ def _union(models: Sequence[type[AdapterSettings]]) -> Any:
 DEFAULT_REGISTRY = Registry(
     device_types=(
         DeviceType(MODBUS_TYPE, ModbusSettings, make_profile_device),
+        DeviceType(SUNSPEC_TYPE, SunSpecInverterSettings, make_inverter),
         DeviceType(SIMULATED_BATTERY_TYPE, SimulatedBatterySettings, make_battery),
     ),
-    meter_types=(),
+    meter_types=(MeterType(SUNSPEC_METER_TYPE, SunSpecMeterSettings, make_meter),),
 )
 """The types that come with the gateway."""

@@ -1,0 +1,336 @@
+"""A SunSpec inverter behind the ports of the gateway: it is read, and its production is limited."""
+
+import logging
+from dataclasses import dataclass
+
+from adapters.modbus.bus import Priority, Unit
+from adapters.modbus.errors import RegisterWriteRefused
+from adapters.sunspec.connection import SunSpecConnection
+from adapters.sunspec.definitions import model_definition
+from adapters.sunspec.discovery import ModelLocation
+from adapters.sunspec.limiting import (
+    DER_CONTROLS,
+    LIMIT_MODELS,
+    NAMES,
+    SCALE_POINT,
+    LimitState,
+    PointWrite,
+    limit_state,
+    limit_write,
+    percent_raw_at_most,
+    power_of,
+    release_write,
+)
+from adapters.sunspec.model import Group
+from adapters.sunspec.values import Counter
+from eebus.clock import Clock
+from hems.devices import (
+    Capabilities,
+    DeviceError,
+    DeviceSample,
+    DeviceUnreachable,
+    Direction,
+    Fallback,
+    FeasiblePowers,
+    Kind,
+    PowerRange,
+    Readback,
+    Setpoint,
+    WriteRefused,
+)
+
+_LOG = logging.getLogger(__name__)
+_MEASUREMENTS = (103, 102, 101, 113, 112, 111, 701)
+_DER_MEASUREMENTS = 701
+_RATINGS = ((121, "WMax"), (120, "WRtg"), (702, "WMax"), (702, "WMaxRtg"))
+_STATES = {
+    1: "off",
+    2: "sleeping",
+    3: "starting",
+    4: "producing",
+    5: "throttled",
+    6: "shutting down",
+    7: "fault",
+    8: "standby",
+}
+_DER_STATES = {0: 1, 1: 2, 2: 3, 3: 4, 4: 5, 5: 6, 6: 7, 7: 8}
+_FAULT = 7
+_REFRESH_SHARE = 2.5
+_GROUP_REFUSALS = frozenset({1, 2, 3})
+_REFRESH_WITHOUT_TIMER_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class InverterOptions:
+    """How an inverter is used.
+
+    `revert_s`: the dead-man time programmed with each limit, 0 for none. `after_revert_w`: what it holds
+    after that; None is free. `nameplate_w`: where the device does not tell its own.
+    """
+
+    revert_s: int = 120
+    after_revert_w: float | None = None
+    nameplate_w: float | None = None
+    reaction_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Limiter:
+    """The limit model of the device: where it is, what 100 % means, and its step of 10^exponent %."""
+
+    location: ModelLocation
+    reference_w: float
+    exponent: int
+    has_timer: bool
+
+    @property
+    def model_id(self) -> int:
+        return self.location.model_id
+
+    def address_of(self, point: str) -> int:
+        return self.location.address + model_definition(self.model_id).offset_of(point)
+
+
+class SunSpecInverter:
+    """A :class:`hems.devices.Device`; production is negative power, as everywhere in the gateway."""
+
+    def __init__(
+        self, name: str, unit: Unit, clock: Clock, options: InverterOptions, subdevice: int = 0
+    ) -> None:
+        self._name = name
+        self._clock = clock
+        self._options = options
+        self._connection = SunSpecConnection(name, unit, subdevice)
+        self._limiter: _Limiter | None = None
+        self._single_writes = False
+        self._produced = Counter()
+        self._consumed = Counter()
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Exact once the device has been reached; before that the configured nameplate stands for it."""
+        nameplate_w = self._limiter.reference_w if self._limiter else self._options.nameplate_w or 0.0
+        has_timer = self._limiter is None or self._limiter.has_timer
+        return Capabilities(
+            kind=Kind.INVERTER,
+            nameplate_w=nameplate_w,
+            production=FeasiblePowers((PowerRange(0.0, nameplate_w),)),
+            production_fallback=self._fallback(nameplate_w) if has_timer else None,
+            reaction_s=self._options.reaction_s,
+            refresh_s=self._refresh_s(has_timer),
+        )
+
+    def _fallback(self, nameplate_w: float) -> Fallback | None:
+        if not self._options.revert_s:
+            return None
+        after_w = self._options.after_revert_w
+        return Fallback(float(self._options.revert_s), nameplate_w if after_w is None else after_w)
+
+    def _refresh_s(self, has_timer: bool) -> float:
+        if self._options.revert_s and has_timer:
+            return self._options.revert_s / _REFRESH_SHARE
+        return _REFRESH_WITHOUT_TIMER_S
+
+    # The port.
+
+    async def connect(self) -> None:
+        self._connection.doubt_map()
+        await self._prepare(Priority.FAST)
+
+    async def read(self) -> DeviceSample:
+        try:
+            limiter = await self._prepare(Priority.FAST)
+            location = self._connection.locate(_MEASUREMENTS)
+            measured = await self._connection.read_model(location)
+            state = await self._read_limit(limiter, Priority.FAST)
+        except DeviceUnreachable:
+            self._connection.doubt_map()
+            raise
+        return self._sample(location.model_id, measured, self._held_w(limiter, state))
+
+    async def write(self, setpoint: Setpoint) -> Readback:
+        if setpoint.direction is not Direction.PRODUCTION:
+            raise WriteRefused(
+                f"{self._name}: a SunSpec inverter is limited in its production only; leave consumption to "
+                "another device"
+            )
+        try:
+            limiter = await self._prepare(Priority.LIMIT)
+            if setpoint.power_w is None:
+                return await self._release(limiter)
+            return await self._limit(limiter, setpoint.power_w)
+        except DeviceUnreachable:
+            self._connection.doubt_map()
+            raise
+
+    async def close(self) -> None:
+        await self._connection.unit.close()
+
+    # Finding out what the device is.
+
+    async def _prepare(self, priority: Priority) -> _Limiter:
+        is_new = await self._connection.ensure_map(priority)
+        if is_new or self._limiter is None:
+            self._single_writes = self._connection.quirks.single_writes
+            self._limiter = await self._find_limiter(priority)
+        return self._limiter
+
+    async def _find_limiter(self, priority: Priority) -> _Limiter:
+        location = self._connection.locate(LIMIT_MODELS)
+        self._check_length(location)
+        if self._options.after_revert_w is not None and location.model_id != DER_CONTROLS:
+            raise DeviceError(
+                f"{self._name}: model {location.model_id} can only drop its limit when its timer ends; "
+                "remove after_revert_w from the settings"
+            )
+        model = await self._read_limit_model(location, priority)
+        exponent = model.integer(SCALE_POINT)
+        if exponent is None or not -10 <= exponent <= 10:
+            raise DeviceError(
+                f"{self._name}: the device does not tell the scale of its limit ({SCALE_POINT})"
+            )
+        return _Limiter(
+            location=location,
+            reference_w=await self._reference_w(priority),
+            exponent=exponent,
+            has_timer=model.integer(NAMES[location.model_id].revert) is not None,
+        )
+
+    def _check_length(self, location: ModelLocation) -> None:
+        """A model that is too short for its last needed point must not be used for control."""
+        definition = model_definition(location.model_id)
+        needed = max(definition.offset_of(name) for name in (SCALE_POINT, *NAMES[location.model_id].run))
+        if location.length + 2 <= needed:
+            raise DeviceError(
+                f"{self._name}: its model {location.model_id} is cut off after {location.length} registers; "
+                "it cannot be limited with this firmware"
+            )
+
+    async def _reference_w(self, priority: Priority) -> float:
+        """What 100 % means."""
+        for model_id, point in _RATINGS:
+            location = self._connection.find((model_id,))
+            if location is not None:
+                rating_w = (await self._connection.read_model(location, priority)).number(point)
+                if rating_w:
+                    return rating_w
+        if self._options.nameplate_w is None:
+            raise DeviceError(
+                f"{self._name}: the device does not tell its rated power; set nameplate_w to the one on its "
+                "type plate"
+            )
+        return self._options.nameplate_w
+
+    # Reading.
+
+    async def _read_limit_model(self, location: ModelLocation, priority: Priority) -> Group:
+        if self._connection.quirks.single_reads:
+            names = NAMES[location.model_id]
+            points = (names.enable, names.percent, names.revert, SCALE_POINT)
+            return await self._connection.read_points(location, points, priority)
+        return await self._connection.read_model(location, priority)
+
+    async def _read_limit(self, limiter: _Limiter, priority: Priority) -> LimitState:
+        return limit_state(limiter.model_id, await self._read_limit_model(limiter.location, priority))
+
+    def _sample(self, model_id: int, measured: Group, held_w: float | None) -> DeviceSample:
+        der = model_id == _DER_MEASUREMENTS
+        state = measured.integer("InvSt" if der else "St")
+        state = _DER_STATES.get(state) if der and state is not None else state
+        empty = self._connection.quirks.zero_frames and _is_zero_frame(measured, state)
+        power_w = None if empty else measured.number("W")
+        produced = measured.number("TotWhInj" if der else "WH")
+        return DeviceSample(
+            at_s=self._clock.monotonic(),
+            power_w=None if power_w is None else 0.0 - power_w,
+            ceilings_w={Direction.PRODUCTION: held_w},
+            energy_produced_wh=self._produced.update(None if empty else produced),
+            energy_consumed_wh=self._consumed.update(measured.number("TotWhAbs")) if der else None,
+            currents_a=_numbers(measured, ("AL1", "AL2", "AL3") if der else ("AphA", "AphB", "AphC")),
+            voltages_v=_numbers(measured, ("VL1", "VL2", "VL3") if der else ("PhVphA", "PhVphB", "PhVphC")),
+            state="" if state is None else _STATES.get(state, f"unknown ({state})"),
+        )
+
+    # Limiting.
+
+    async def _limit(self, limiter: _Limiter, power_w: float) -> Readback:
+        percent_raw = percent_raw_at_most(power_w, limiter.reference_w, limiter.exponent)
+        revert_s = self._options.revert_s if limiter.has_timer else 0
+        await self._write(
+            limiter, limit_write(limiter.model_id, percent_raw, revert_s, self._after_raw(limiter))
+        )
+        state = await self._read_limit(limiter, Priority.LIMIT)
+        held_w = self._held_w(limiter, state)
+        written_w = power_of(percent_raw, limiter.reference_w, limiter.exponent)
+        if held_w is None or held_w > written_w:
+            shown = "no limit" if held_w is None else f"{held_w:.0f} W"
+            raise WriteRefused(
+                f"{self._name}: {written_w:.0f} W was written, but the device shows {shown}; check that "
+                "control over Modbus is switched on and that no other controller writes"
+            )
+        return Readback(written_w=written_w, held_w=held_w, confirmed=True)
+
+    def _after_raw(self, limiter: _Limiter) -> int | None:
+        after_w = self._options.after_revert_w
+        return (
+            None if after_w is None else percent_raw_at_most(after_w, limiter.reference_w, limiter.exponent)
+        )
+
+    async def _release(self, limiter: _Limiter) -> Readback:
+        if self._connection.quirks.fixed_enable:
+            full_raw = percent_raw_at_most(limiter.reference_w, limiter.reference_w, limiter.exponent)
+            await self._write(limiter, limit_write(limiter.model_id, full_raw, 0))
+        else:
+            await self._write(limiter, release_write(limiter.model_id))
+        held_w = self._held_w(limiter, await self._read_limit(limiter, Priority.LIMIT))
+        return Readback(written_w=None, held_w=held_w, confirmed=held_w is None)
+
+    def _held_w(self, limiter: _Limiter, state: LimitState) -> float | None:
+        """The limit that the device shows; where it cannot be disabled, 100 % is none."""
+        if state.percent_raw is None:
+            return None
+        held_w = power_of(state.percent_raw, limiter.reference_w, limiter.exponent)
+        if self._connection.quirks.fixed_enable and held_w >= limiter.reference_w:
+            return None
+        return held_w
+
+    async def _write(self, limiter: _Limiter, write: PointWrite) -> None:
+        """In one frame; one by one on devices that refuse that."""
+        if self._single_writes:
+            await self._write_singly(limiter, write)
+            return
+        address = limiter.address_of(write.first)
+        try:
+            await self._connection.unit.write(address, write.registers)
+        except RegisterWriteRefused as error:
+            if error.code not in _GROUP_REFUSALS:
+                raise
+            _LOG.info("%s: it refuses a group of points, they are written one by one: %s", self._name, error)
+            await self._write_singly(limiter, write)
+            self._single_writes = True
+
+    async def _write_singly(self, limiter: _Limiter, write: PointWrite) -> None:
+        names = NAMES[limiter.model_id]
+        absent = {names.revert} if not limiter.has_timer else set()
+        if self._connection.quirks.fixed_enable:
+            absent.add(names.enable)
+        for point, registers in write.singles:
+            if point not in absent:
+                function = 6 if len(registers) == 1 else 16
+                address = limiter.address_of(point)
+                await self._connection.unit.write(address, registers, function=function)
+
+
+def _numbers(group: Group, points: tuple[str, ...]) -> tuple[float, ...]:
+    numbers = [group.number(point) for point in points]
+    return tuple(number for number in numbers if number is not None)
+
+
+def _is_zero_frame(measured: Group, state: int | None) -> bool:
+    """Frames of zeros that some devices send for a moment while starting or at night."""
+    signs_of_life = (measured.number("Hz"), *_numbers(measured, ("PhVphA", "PhVphB", "PhVphC")))
+    return state == _FAULT or not any(signs_of_life)
