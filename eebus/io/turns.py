@@ -73,6 +73,7 @@ class TurnRunner:
             while self._queue and self._holding is None:
                 self._perform(self._queue.popleft())
         except Exception as error:  # whatever broke, the owner has to know
+            self._queue.clear()
             self._owner.fail(error)
         if self._queue or self._holding is not None:
             self._settled.clear()

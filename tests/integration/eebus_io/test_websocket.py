@@ -11,7 +11,6 @@ import pytest
 
 from eebus.clock import SystemClock
 from eebus.errors import LocalError, RemoteError
-from eebus.ids import Ski
 from eebus.io.admission import AdmissionLimits
 from eebus.io.dialer import DialDropped, Dialer, Dialled, DialSettings, Target
 from eebus.io.link import BinaryMessage, LinkClosed, TextMessage
@@ -30,23 +29,23 @@ class _Host:
     """Keeps arrivals until the test lets them go."""
 
     arrivals: "asyncio.Queue[Arrival]" = field(default_factory=asyncio.Queue)
-    departures: list[Ski] = field(default_factory=list)
+    departures: list[int] = field(default_factory=list)
     leaving: asyncio.Event = field(default_factory=asyncio.Event)
     known: frozenset[str] = frozenset()
 
     def is_known_address(self, address: str) -> bool:
         return address in self.known
 
-    def admit_arrival(self, peer: PeerCertificate, address: str) -> None:
-        return
+    def admit_arrival(self, peer: PeerCertificate, address: str) -> int:
+        return 1
 
     async def welcome(self, arrival: Arrival) -> None:
         self.arrivals.put_nowait(arrival)
         await self.leaving.wait()
         arrival.link.abort()
 
-    def departed(self, ski: Ski) -> None:
-        self.departures.append(ski)
+    def departed(self, number: int) -> None:
+        self.departures.append(number)
 
     async def arrival(self) -> Arrival:
         return await asyncio.wait_for(self.arrivals.get(), _LIMIT_S)
@@ -60,13 +59,14 @@ async def _listening(host: _Host, **options: object) -> AsyncIterator[int]:
     settings = ListenerSettings(host="127.0.0.1", port=0, **{"websocket": _QUICK, **options})  # type: ignore[arg-type]
     listener = Listener(NodeTls(_SERVER), settings, host, SystemClock())
     port = listener.open()
-    task = asyncio.create_task(listener.serve())
-    try:
-        yield port
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        await asyncio.sleep(0.01)  # transports close their sockets in the next turns of the loop
+    async with asyncio.TaskGroup() as connections:
+        task = connections.create_task(listener.serve(connections))
+        try:
+            yield port
+        finally:
+            task.cancel()
+            host.leaving.set()
+    await asyncio.sleep(0.01)  # transports close their sockets in the next turns of the loop
 
 
 def _dialer() -> Dialer:
@@ -116,7 +116,6 @@ async def test_messages_travel_both_ways_and_the_close_code_arrives() -> None:
         arrival.link.close(4452, "Node rejected by application")
         assert await dialled.link.receive() == LinkClosed(4452, "Node rejected by application")
         assert await arrival.link.receive() == LinkClosed(4452, "Node rejected by application")
-        host.leaving.set()
 
 
 async def test_a_close_without_code_sends_no_close_frame() -> None:
@@ -273,8 +272,6 @@ async def test_one_address_cannot_take_all_places() -> None:
             await _dial(port)
         first.link.abort()
         assert isinstance(await first.link.receive(), LinkClosed)
-        host.leaving.set()
-        await asyncio.sleep(0)
         second.link.abort()
 
 
