@@ -101,6 +101,17 @@ SCENARIOS: Final = (1, 2, 3, 4)
 ORDER_GRACE_S: Final = 0.2
 """A stuck disk holds the acknowledgement of an order back at most this long, and never its effect."""
 
+PermittedRefusal = Callable[[Direction, float], str | None]
+"""Names a permitted reason not to apply an activated limit: self-protection, safety, law; nothing else
+(LPC-TS-035/2, /3).
+"""
+
+
+def never_refuse(_direction: Direction, _value_w: float) -> str | None:
+    """The rule: accept, and go as low as possible."""
+    return None
+
+
 _NOT_A_BOX: Final = "only a control box may do this"
 
 
@@ -201,11 +212,7 @@ class _PendingFailsafe:
 
 
 class ControllableSystem(Handler):
-    """Serves LPC and LPP on one entity. Add it to the stack and call :meth:`start` before peers connect.
-
-    ``permitted_refusal`` may name a permitted reason not to apply an activated limit (LPC-TS-035/2, /3):
-    self-protection, safety, law; nothing else.
-    """
+    """Serves LPC and LPP on one entity. Add it to the stack and call :meth:`start` before peers connect."""
 
     def __init__(
         self,
@@ -213,7 +220,7 @@ class ControllableSystem(Handler):
         entity: LocalEntity,
         settings: ControllableSystemSettings,
         failsafe: StoredFailsafe,
-        permitted_refusal: Callable[[Direction, float], str | None] = lambda _direction, _value_w: None,
+        permitted_refusal: PermittedRefusal = never_refuse,
     ) -> None:
         self._settings = settings
         self._permitted_refusal = permitted_refusal
@@ -438,7 +445,7 @@ class ControllableSystem(Handler):
             duration_s=duration_s,
             accepted=outcome.accepted,
             reason=outcome.reason,
-            rule=machine.profile.rule(outcome.rule),
+            rule=outcome.rule,
             at=turn.now,
         )
 

@@ -13,7 +13,12 @@ from eebus.spine.device import LocalDevice
 from eebus.spine.handler import Handler
 from eebus.spine.model.device import DeviceClassificationManufacturerData
 from eebus.spine.stack import SpineStack, Turn
-from eebus.usecases.controllable_system import ControllableSystem, ControllableSystemSettings
+from eebus.usecases.controllable_system import (
+    ControllableSystem,
+    ControllableSystemSettings,
+    PermittedRefusal,
+    never_refuse,
+)
 from eebus.usecases.energy_guard import EnergyGuard, EnergyGuardSettings
 from eebus.usecases.events import StoredFailsafe
 from eebus.usecases.monitoring import MonitoringServer, MonitoringSettings
@@ -65,11 +70,12 @@ def build_gateway(
     failsafe: StoredFailsafe,
     grid: MonitoringSettings,
     name_plate: DeviceClassificationManufacturerData | None = None,
+    permitted_refusal: PermittedRefusal = never_refuse,
 ) -> Gateway:
     """The energy manager of a house: limits on `[1]`, the grid connection point on `[2]`."""
     device = LocalDevice(address, "EnergyManagementSystem", name_plate=name_plate)
     manager = device.add_entity("CEM")
-    system = ControllableSystem(device, manager, settings, failsafe)
+    system = ControllableSystem(device, manager, settings, failsafe, permitted_refusal)
     grid_point = MonitoringServer(device, device.add_entity("GridConnectionPointOfPremises"), grid)
     return Gateway(device, system, grid_point)
 

@@ -25,6 +25,10 @@ from eebus.usecases.limitation import (
 
 HEARTBEAT_LOSS_S: Final = 120.0
 """Silence after which control is lost (LPC-911, -912)."""
+LOSS_TIMER_S: Final = HEARTBEAT_LOSS_S + 0.5
+"""When the loss is acted upon: a heartbeat sent 120 s after the last one is in time, and it travels
+(ATC CSLimited_002); testers look after 130 s.
+"""
 GATE_S: Final = 60.0
 """A limit write opens a gate state only this long after a heartbeat, inclusive (LPC-TS-036)."""
 INIT_WINDOW_S: Final = 120.0
@@ -554,7 +558,7 @@ def _timers_of(pair: LimitPair, machine: DirectionState) -> Iterable[tuple[float
     if machine.limit_ends_at is not None:
         yield machine.limit_ends_at, Trigger.DURATION_OVER
     if machine.state in CONTROLLED_STATES and pair.heartbeat_at is not None:
-        yield pair.heartbeat_at + HEARTBEAT_LOSS_S, Trigger.HEARTBEAT_LOST
+        yield pair.heartbeat_at + LOSS_TIMER_S, Trigger.HEARTBEAT_LOST
     if machine.state is INIT:
         yield machine.entered_at + INIT_WINDOW_S, Trigger.INIT_WINDOW_OVER
     if machine.window_ends_at is not None:
