@@ -104,6 +104,8 @@ def _device(capabilities: Capabilities, priority: int) -> str:
 
 
 def _powers(feasible: FeasiblePowers) -> str:
+    if feasible.most_w == 0.0:
+        return "known once it is connected"
     return " or ".join(
         watts(each.low_w) if each.low_w == each.high_w else f"{watts(each.low_w)} to {watts(each.high_w)}"
         for each in feasible.ranges

@@ -39,14 +39,14 @@ async def keep_running(
     back_off: BackOff | None = None,
     sleep: Sleep = asyncio.sleep,
 ) -> None:
-    """Run `work` again and again whenever it fails or ends; only cancelling ends this."""
+    """Run `work` until it returns; whenever it fails it starts again after a pause."""
     pauses = back_off or BackOff()
     failures = 0
     while True:
         started_at = clock.monotonic()
-        cause = "it ended"
         try:
             await work()
+            return
         except Exception as error:
             cause = str(error) or type(error).__name__
             _logger.debug("%s failed", name, exc_info=True)

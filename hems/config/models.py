@@ -209,8 +209,12 @@ class DeviceSettings(Section):
         description="Who gets power first while it is scarce: 1 is served before 2.",
         json_schema_extra=_unit("rank"),
     )
+    controllable: bool = Field(
+        default=True,
+        description="Counts as a controllable device (§ 14a EnWG): its draw falls under consumption limits.",
+    )
     adapter: SerializeAsAny[BaseModel] = Field(
-        description="How the device is reached; `type` chooses the kind."
+        description="How the device is reached; `type` says which way."
     )
 
 

@@ -6,7 +6,7 @@ Only the owner of the data directory reaches the socket (0600 in a folder 0700);
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -43,8 +43,8 @@ class GatewayView(Protocol):
     def pairing(self) -> Json:
         """Trusted peers and pairing requests."""
 
-    def orders(self, count: int) -> list[Json]:
-        """The newest orders first, at most `count`."""
+    async def orders(self, count: int) -> Sequence[Json]:
+        """The newest orders first, at most `count`. Raises RequestRefused."""
 
     async def accept(self, ski: Ski, role: PeerRole, *, replace: bool) -> None:
         """Trust a peer. Raises RequestRefused."""
@@ -66,7 +66,7 @@ def make_application(gateway: GatewayView) -> Starlette:
         return JSONResponse(gateway.pairing())
 
     async def orders(request: Request) -> JSONResponse:
-        return JSONResponse({"orders": gateway.orders(_count(request))})
+        return JSONResponse({"orders": await gateway.orders(_count(request))})
 
     async def accept(request: Request) -> JSONResponse:
         ski = _ski(request)

@@ -35,7 +35,7 @@ class MemoryGateway:
     def pairing(self) -> Mapping[str, Any]:
         return {"ski": SKI, "trusted": [{"ski": ski, "role": role} for ski, role in self.trusted.items()]}
 
-    def orders(self, count: int) -> list[Mapping[str, Any]]:
+    async def orders(self, count: int) -> list[Mapping[str, Any]]:
         return [{"number": number} for number in range(count)]
 
     async def accept(self, ski: Ski, role: PeerRole, *, replace: bool) -> None:

@@ -51,14 +51,22 @@ async def test_a_calm_run_starts_the_delays_anew() -> None:
     async def work() -> None:
         if len(slept) == 2:
             clock.advance(61.0)
+        raise OSError("connection lost")
 
     with pytest.raises(Enough):
         await keep_running("wallbox", work, clock=clock, sleep=sleep)
     assert slept == [1.0, 2.0, 1.0, 2.0]
 
 
+async def test_work_that_returns_is_done() -> None:
+    async def work() -> None:
+        return None
+
+    await keep_running("local API", work, clock=FakeClock())
+
+
 async def test_cancelling_ends_it() -> None:
-    task = asyncio.create_task(keep_running("wallbox", asyncio.Event().wait, clock=FakeClock()))  # type: ignore[arg-type]
+    task = asyncio.create_task(keep_running("wallbox", lambda: asyncio.sleep(3600.0), clock=FakeClock()))
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

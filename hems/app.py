@@ -1,0 +1,146 @@
+"""The composition root: opens what is on disk, builds the gateway, runs it, and stops it in a safe order.
+
+Start: hold the data directory, take the identity, let the failsafe limit act, then open sockets.
+Stop: no new connections, SHIP close, last set-points, journal and state to disk.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import AsyncIterator
+
+from adapters.registry import DEFAULT_REGISTRY, Registry
+from adapters.settings import SettingsError
+from eebus.clock import Clock, SystemClock
+from eebus.errors import LocalError
+from hems.config import SOCKET_NAME, Configuration
+from hems.data_dir import DataDirError, held_data_dir
+from hems.gateway import Observer, RunningGateway
+from hems.records import Records
+from hems.store.disk import Disk
+from hems.store.errors import StoreError
+from hems.store.state import StateStore
+from hems.supervision import ServiceManager, keep_running
+from hems.vault import IdentityError, claim_identity, ship_id_of
+
+_logger = logging.getLogger(__name__)
+
+_FIRST_WRITE_WAIT_S = 0.5
+"""How long the sockets wait for the first set-point to leave, so that the failsafe limit comes first."""
+_GOODBYE_WAIT_S = 3.0
+"""Longest time for the SHIP close before the last set-points are written."""
+
+STARTING_TROUBLES = (DataDirError, IdentityError, StoreError, SettingsError, LocalError, OSError)
+"""What keeps a gateway from starting and a person has to put right; each says plainly what it is."""
+
+
+def run_until_told(configuration: Configuration) -> int:
+    """Run the gateway until SIGINT or SIGTERM; returns the exit code of the process."""
+    return asyncio.run(_run_until_signal(configuration))
+
+
+async def _run_until_signal(configuration: Configuration) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    code = 0
+    try:
+        await run_gateway(configuration, stop)
+    except* STARTING_TROUBLES as group:
+        code = 1
+        for error in group.exceptions:
+            _logger.error("%s", error)
+    except* Exception:
+        code = 1
+        _logger.critical("The core of the gateway failed; the process ends", exc_info=True)
+    return code
+
+
+async def run_gateway(
+    configuration: Configuration,
+    stop: asyncio.Event,
+    *,
+    registry: Registry = DEFAULT_REGISTRY,
+    clock: Clock | None = None,
+    observer: Observer = lambda _event: None,
+    started: "asyncio.Future[RunningGateway] | None" = None,
+) -> None:
+    """Run until `stop` is set; `started` gets the gateway as soon as it listens.
+
+    Raises one of STARTING_TROUBLES, or whatever broke in the core.
+    """
+    time = clock or SystemClock()
+    manager = ServiceManager()
+    async with _built_gateway(configuration, registry, time, manager, observer) as gateway:
+        await gateway.enter_init()
+        async with asyncio.TaskGroup() as tasks:
+            _run_control(gateway, time, tasks)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(gateway.acted.wait(), _FIRST_WRITE_WAIT_S)
+            node = tasks.create_task(gateway.node.run(), name="eebus node")
+            await gateway.node.listening()
+            api_stop = asyncio.Event()
+            tasks.create_task(_serve_local_api(gateway, configuration, time, api_stop), name="local API")
+            manager.ready()
+            if started is not None:
+                started.set_result(gateway)
+            await stop.wait()
+            _logger.info("The gateway stops")
+            manager.stopping()
+            gateway.node.stop()
+            await asyncio.wait([node], timeout=_GOODBYE_WAIT_S)
+            await gateway.control.shutdown(gateway.control.limited)
+            api_stop.set()
+        gateway.stopping()
+
+
+def _run_control(gateway: RunningGateway, clock: Clock, tasks: asyncio.TaskGroup) -> None:
+    for name, job in gateway.control.jobs().items():
+        if name == "control":
+            tasks.create_task(job(), name=name)  # type: ignore[arg-type]  # jobs are coroutine functions
+        else:
+            tasks.create_task(keep_running(name, job, clock=clock), name=name)
+
+
+async def _serve_local_api(
+    gateway: RunningGateway, configuration: Configuration, clock: Clock, stop: asyncio.Event
+) -> None:
+    from hems.northbound.local_api import listening, serve
+
+    with listening(configuration.data_dir / SOCKET_NAME) as listener:
+        await keep_running("local API", lambda: serve(gateway, listener, stop), clock=clock)
+
+
+@contextlib.asynccontextmanager
+async def _built_gateway(
+    configuration: Configuration,
+    registry: Registry,
+    clock: Clock,
+    manager: ServiceManager,
+    observer: Observer,
+) -> AsyncIterator[RunningGateway]:
+    """The gateway with everything that it needs open; closed in the opposite order."""
+    async with contextlib.AsyncExitStack() as closing:
+        closing.enter_context(held_data_dir(configuration.data_dir))
+        disk = Disk(clock)
+        closing.callback(disk.close)
+        state = await StateStore.open(configuration.data_dir, disk, clock)
+        closing.push_async_callback(state.close)
+        stored = await state.load()
+        identity = await claim_identity(state, stored.identity, configuration, clock)
+        records = await Records.open(configuration.data_dir, ship_id_of(identity.ski), disk, state)
+        closing.push_async_callback(records.close)
+        gateway = RunningGateway(
+            configuration,
+            identity,
+            stored,
+            records,
+            registry=registry,
+            clock=clock,
+            service_manager=manager,
+            observer=observer,
+        )
+        closing.push_async_callback(gateway.context.buses.close)
+        yield gateway

@@ -1,0 +1,83 @@
+"""The EEBUS side of the gateway, made from its configuration."""
+
+from eebus.ids import Ski, parse_ski
+from eebus.io.addresses import PeerAddress
+from eebus.io.node import NodeSettings
+from eebus.spine.model.device import DeviceClassificationManufacturerData
+from eebus.usecases.controllable_system import ControllableSystemSettings
+from eebus.usecases.events import StoredFailsafe
+from eebus.usecases.house import Gateway, build_gateway, device_address
+from eebus.usecases.limit_rules import OPTIONAL_RULES
+from eebus.usecases.monitoring import MonitoringSettings
+from hems import __version__
+from hems.config import Configuration
+from hems.vault import serial_of, service_description
+
+CONTROL_WATCHDOG_S = 10.0
+"""Without a completed control cycle for so long our heartbeat stops: the box must notice."""
+
+
+def make_gateway(configuration: Configuration, ski: Ski, failsafe: StoredFailsafe) -> Gateway:
+    """The SPINE device of the house; `failsafe` is what a Steuerbox wrote before."""
+    eebus = configuration.eebus
+    serial = serial_of(ski, configuration)
+    return build_gateway(
+        device_address(eebus.vendor, eebus.model, serial),
+        settings=controllable_system_settings(configuration),
+        failsafe=failsafe,
+        grid=MonitoringSettings(),
+        name_plate=DeviceClassificationManufacturerData(
+            device_name=configuration.site.name,
+            device_code=eebus.model,
+            serial_number=serial,
+            software_revision=__version__,
+            vendor_name=eebus.vendor,
+            brand_name=eebus.brand,
+        ),
+    )
+
+
+def node_settings(configuration: Configuration, ski: Ski) -> NodeSettings:
+    """Where the node listens, what it announces, and whom it dials by address."""
+    eebus = configuration.eebus
+    return NodeSettings(
+        host=eebus.host,
+        port=eebus.port,
+        service=service_description(ski, configuration),
+        announce=eebus.announce,
+        discover=eebus.announce,
+        interfaces=eebus.interfaces,
+        peers=tuple(
+            PeerAddress(parse_ski(peer.ski), peer.host, peer.port, peer.path) for peer in eebus.peers
+        ),
+    )
+
+
+def controllable_system_settings(configuration: Configuration) -> ControllableSystemSettings:
+    """The settings of the controllable system."""
+    failsafe, switches = configuration.eebus.failsafe, configuration.eebus.switches
+    grid = configuration.grid_connection_point
+    return ControllableSystemSettings(
+        lpc=switches.consumption_limits,
+        lpp=switches.production_limits,
+        failsafe_consumption_w=failsafe.consumption_w,
+        failsafe_production_w=failsafe.production_w,
+        failsafe_duration_s=failsafe.duration_s,
+        max_failsafe_duration_s=failsafe.max_duration_s,
+        contractual_consumption_w=grid.contractual_consumption_w,
+        contractual_production_w=grid.contractual_production_w,
+        optional_rules=_optional_rules(configuration),
+        heartbeat_reply_counts=switches.heartbeat_reply_counts,
+        positive_production_limit=switches.positive_production_limit,
+        control_watchdog_s=CONTROL_WATCHDOG_S,
+    )
+
+
+def _optional_rules(configuration: Configuration) -> frozenset[str]:
+    switches = configuration.eebus.switches
+    off = {
+        "906": not switches.leave_init_without_contact,
+        "921": not switches.leave_failsafe_without_limit,
+        "922": not switches.leave_failsafe_after_duration,
+    }
+    return OPTIONAL_RULES - {rule for rule, is_off in off.items() if is_off}

@@ -1,0 +1,240 @@
+"""The running gateway: its parts, what passes between them, and what it shows of itself.
+
+When the Steuerbox writes a limit, all within one turn of the event loop: the order is recorded, the change of
+state is recorded, the devices are told, and only then does the answer leave.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from adapters.context import Context
+from adapters.registry import Registry
+from eebus.clock import Clock
+from eebus.errors import LocalError
+from eebus.ids import PeerRole, Ski
+from eebus.io.node import Node
+from eebus.ship.identity import Identity
+from eebus.usecases.controllable_system import ControllableSystemStatus
+from eebus.usecases.events import LimitStateChanged, OrderReceived
+from eebus.usecases.house import build_stack
+from eebus.usecases.limitation import Direction
+from hems import __version__
+from hems.config import Configuration
+from hems.control.loop import Controlled, ControlLoop
+from hems.control.progress import Progress
+from hems.control.status import ControlStatus
+from hems.eebus_side import make_gateway, node_settings
+from hems.equipment import make_devices, make_meter
+from hems.explanation import explain
+from hems.journal.orders import OrderRecorder
+from hems.limits.sources.eebus import ceiling_of
+from hems.metering.connection import connection_point
+from hems.metering.energies import Energies
+from hems.metering.measurements import Measurements
+from hems.northbound.local_api import RequestRefused
+from hems.northbound.view import (
+    Instant,
+    device_json,
+    limits_json,
+    meter_json,
+    orders_json,
+    pairing_json,
+    warnings_of,
+)
+from hems.records import Records
+from hems.reporting import readings_of
+from hems.store.errors import StoreError
+from hems.store.state import StoredState
+from hems.story import log_event
+from hems.supervision import ServiceManager
+from hems.vault import identity_card, ship_id_of
+
+_logger = logging.getLogger(__name__)
+
+ENERGY_PERIOD_S = 60.0
+"""How often the energy counters are stored."""
+
+Observer = Callable[[object], None]
+"""Hears every event of the EEBUS node and every step of control, after the gateway has acted on it."""
+
+
+class RunningGateway:
+    """Built once, before anything is connected; `hems.app` runs its parts.
+
+    Raises SettingsError for devices that cannot work, LocalError for EEBUS settings that cannot.
+    """
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        identity: Identity,
+        stored: StoredState,
+        records: Records,
+        *,
+        registry: Registry,
+        clock: Clock,
+        service_manager: ServiceManager,
+        observer: Observer,
+    ) -> None:
+        self._configuration = configuration
+        self._records = records
+        self._clock = clock
+        self._service_manager = service_manager
+        self._observer = observer
+        self._started_at = clock.utc_now()
+        self._reasons: dict[Direction, str] = {}
+        self._energies_stored_at = clock.monotonic()
+        self.acted = asyncio.Event()
+        """Set as soon as the first set-point has left for a device."""
+
+        self.context = Context(clock=clock)
+        devices = make_devices(configuration, registry, self.context)
+        self._proof = explain(configuration, devices).proof
+        self._measurements = Measurements()
+        self._energies = Energies(stored.energies)
+        self._recorder = OrderRecorder(records.append, clock, self._energies)
+        self.control = ControlLoop(
+            devices=[
+                Controlled(device, settings.controllable)
+                for settings, device in sorted(
+                    zip(configuration.devices, devices, strict=True), key=lambda pair: pair[0].priority
+                )
+            ],
+            meter=make_meter(configuration, registry, self.context),
+            clock=clock,
+            measurements=self._measurements,
+            energies=self._energies,
+            on_cycle=self._cycle_completed,
+            on_progress=self._progress,
+        )
+        self._eebus = make_gateway(configuration, identity.ski, stored.failsafe)
+        self._ski = identity.ski
+        self.node = Node(
+            identity=identity,
+            ship_id=ship_id_of(identity.ski),
+            stack=build_stack(self._eebus, clock.utc_now),
+            trust=stored.trust,
+            settings=node_settings(configuration, identity.ski),
+            clock=clock,
+            on_event=self._eebus_event,
+            persist=records.persist,
+        )
+
+    # --- life ----------------------------------------------------------------------------------------------
+
+    async def enter_init(self) -> None:
+        """Power-up: the failsafe limit is in force for the devices from now on, before any communication."""
+        self._recorder.close_unfinished(await self._records.open_events())
+        self.node.act(self._eebus.start)
+
+    def stopping(self) -> None:
+        """The orderly stop: what is open in the journal is marked, the counters are stored."""
+        self._recorder.stop()
+        self._records.state.note_energies(self._energies.counters())
+
+    # --- what passes between the parts ---------------------------------------------------------------------
+
+    def _eebus_event(self, event: object) -> None:
+        log_event(event)
+        match event:
+            case OrderReceived():
+                self._recorder.order_received(event)
+            case LimitStateChanged():
+                self._reasons[event.direction] = event.reason
+                self._recorder.state_changed(event)
+                self.control.new_ceilings([ceiling_of(event)])
+        self._observer(event)
+
+    def _progress(self, progress: Progress) -> None:
+        self._recorder.progress(progress)
+        self.acted.set()
+        self._observer(progress)
+
+    def _cycle_completed(self) -> None:
+        """A sign of life for the box and the service manager; the newest readings for the box."""
+        now = self._clock.monotonic()
+        self._eebus.controllable_system.feed(now)
+        self._service_manager.alive()
+        readings = readings_of(connection_point(self._measurements, self._energies, now))
+        if readings:
+            self.node.act(lambda turn: self._eebus.grid_connection_point.publish(readings, turn))
+        if now - self._energies_stored_at >= ENERGY_PERIOD_S:
+            self._energies_stored_at = now
+            self._records.state.note_energies(self._energies.counters())
+
+    # --- what people see and decide (GatewayView) ----------------------------------------------------------
+
+    def status(self) -> dict[str, Any]:
+        """Limits, states, heartbeat age, devices and reasons."""
+        instant = Instant(self._clock.monotonic(), self._clock.utc_now())
+        control = self.control.status()
+        system = self._eebus.controllable_system.status(instant.now_s)
+        snapshot = self.node.snapshot()
+        return {
+            "site": self._configuration.site.name,
+            "version": __version__,
+            "ski": self._ski,
+            "ship_id": ship_id_of(self._ski),
+            "data_dir": str(self._configuration.data_dir),
+            "started_at": self._started_at.isoformat(timespec="seconds"),
+            "port": snapshot.port,
+            "addresses": list(snapshot.announced_addresses),
+            "control_box": self._control_box(system),
+            "limits": limits_json(system, self._reasons, instant),
+            "failsafe_duration_s": system.failsafe_duration_s,
+            "sending_heartbeats": system.sending_heartbeats,
+            "meter": meter_json(control),
+            "devices": [device_json(device) for device in control.devices],
+            "pairing_requests": len(snapshot.pairing_requests),
+            "warnings": self._warnings(control),
+        }
+
+    def identity(self) -> dict[str, Any]:
+        """SKI, SHIP ID and QR text."""
+        card = identity_card(self._ski, self._configuration)
+        return {"ski": card.ski, "ship_id": card.ship_id, "qr_text": card.qr}
+
+    def pairing(self) -> dict[str, Any]:
+        """Trusted peers and pairing requests."""
+        instant = Instant(self._clock.monotonic(), self._clock.utc_now())
+        return pairing_json(self.node.snapshot(), instant)
+
+    async def orders(self, count: int) -> list[dict[str, Any]]:
+        """The newest orders and self-imposed phases, the newest first."""
+        try:
+            return orders_json(await self._records.newest_events(count))
+        except StoreError as error:
+            raise RequestRefused(str(error)) from error
+
+    async def accept(self, ski: Ski, role: PeerRole, *, replace: bool) -> None:
+        """Trust a peer. Raises RequestRefused."""
+        try:
+            await self.node.accept(ski, role, replace=replace)
+        except (LocalError, StoreError) as error:
+            raise RequestRefused(str(error)) from error
+
+    async def remove(self, ski: Ski) -> None:
+        """Trust a peer no longer. Raises RequestRefused."""
+        try:
+            await self.node.remove(ski)
+        except (LocalError, StoreError) as error:
+            raise RequestRefused(str(error)) from error
+
+    def _control_box(self, system: ControllableSystemStatus) -> dict[str, Any]:
+        box = self.node.trust.control_box()
+        connections = self.node.snapshot().connections
+        return {
+            "ski": None if box is None else box.ski,
+            "connected": box is not None and any(c.ski == box.ski and c.carries_spine for c in connections),
+            "in_control": system.energy_guard is not None,
+            "heartbeat_age_s": system.heartbeat_age_s,
+        }
+
+    def _warnings(self, control: ControlStatus) -> list[str]:
+        found = warnings_of(control)
+        if not self._proof.holds:
+            found.append(self._proof.reason.text)
+        found += self._records.troubles()
+        return found

@@ -1,0 +1,164 @@
+"""The gateway as JSON: one form for the commands, the local API and tests. Pure."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from eebus.io.node import NodeSnapshot
+from eebus.usecases.controllable_system import ControllableSystemStatus, DirectionStatus
+from eebus.usecases.limitation import Direction
+from hems.control.status import ControlStatus, DeviceStatus, LaneStatus
+from hems.journal.reading import Event
+from hems.metering.measurements import Quality
+
+Json = dict[str, Any]
+
+
+class Instant:
+    """Translates monotonic times into dates, as of one moment."""
+
+    def __init__(self, now_s: float, utc: datetime) -> None:
+        self.now_s = now_s
+        self._utc = utc
+
+    def iso(self, at_s: float) -> str:
+        """The date of a monotonic time."""
+        return (self._utc + timedelta(seconds=at_s - self.now_s)).isoformat(timespec="seconds")
+
+
+def limits_json(
+    system: ControllableSystemStatus, reasons: Mapping[Direction, str], instant: Instant
+) -> list[Json]:
+    """Both directions, as far as they are served; `reasons` are those of the last change."""
+    served = ((Direction.CONSUMPTION, system.consumption), (Direction.PRODUCTION, system.production))
+    return [
+        _limit_json(direction, status, reasons.get(direction, ""), instant)
+        for direction, status in served
+        if status is not None
+    ]
+
+
+def _limit_json(direction: Direction, status: DirectionStatus, reason: str, instant: Instant) -> Json:
+    return {
+        "direction": direction.value,
+        "state": status.state.value,
+        "since": instant.iso(status.since),
+        "rule": status.rule,
+        "reason": reason,
+        "limit_w": status.effective_limit_w,
+        "kind": None if status.limit_kind is None else status.limit_kind.value,
+        "remaining_s": status.limit_remaining_s,
+        "failsafe_limit_w": status.failsafe_limit_w,
+        "next": _next(status, instant),
+    }
+
+
+def _next(status: DirectionStatus, instant: Instant) -> str | None:
+    if status.next_transition_at is None or not status.next_transition:
+        return None
+    remaining_s = max(0.0, status.next_transition_at - instant.now_s)
+    return f"in {remaining_s:.0f} s, {status.next_transition}"
+
+
+def meter_json(control: ControlStatus) -> Json | None:
+    """The grid meter; None without a reading."""
+    if control.grid_quality is Quality.MISSING:
+        return None
+    return {
+        "power_w": control.grid_power_w,
+        "age_s": control.grid_age_s,
+        "quality": control.grid_quality.value,
+    }
+
+
+def device_json(device: DeviceStatus) -> Json:
+    """One device with what it was told in each direction."""
+    return {
+        "name": device.name,
+        "kind": device.kind.value,
+        "connected": device.connected,
+        "trouble": device.trouble,
+        "power_w": device.power_w,
+        "age_s": device.sample_age_s,
+        "state": device.state,
+        "orders": [_lane_json(lane) for lane in device.lanes],
+    }
+
+
+def _lane_json(lane: LaneStatus) -> Json:
+    reason = lane.standing if lane.why is None else lane.why
+    return {
+        "direction": lane.direction.value,
+        "setpoint_w": lane.setpoint_w if lane.bounded else None,
+        "state": lane.obedience.value,
+        "measured_w": lane.measured_w,
+        "reason": reason.text,
+        "standing": lane.standing.text,
+    }
+
+
+def pairing_json(snapshot: NodeSnapshot, instant: Instant) -> Json:
+    """Who is trusted, who asks to be, and our own SKI for comparison."""
+    connected = {connection.ski for connection in snapshot.connections if connection.carries_spine}
+    return {
+        "ski": snapshot.ski,
+        "trusted": [
+            {
+                "ski": entry.ski,
+                "role": entry.role.value,
+                "ship_id": entry.ship_id,
+                "accepted_at": entry.accepted_at.isoformat(timespec="seconds"),
+                "connected": entry.ski in connected,
+            }
+            for entry in snapshot.trusted
+        ],
+        "requests": [
+            {
+                "ski": request.ski,
+                "address": request.address,
+                "seen_at": instant.iso(request.last_seen),
+                "connected": request.connected,
+                "refused": request.refused,
+            }
+            for request in snapshot.pairing_requests
+        ],
+    }
+
+
+def warnings_of(control: ControlStatus) -> list[str]:
+    """What needs attention, in plain words."""
+    found = [
+        f"{device.name} is not reachable: {device.trouble}" for device in control.devices if device.trouble
+    ]
+    found += [
+        f"{side.direction}: even the least possible is {side.overshoot_w:.0f} W above the limit"
+        for side in control.sides
+        if side.overshoot_w > 0.0
+    ]
+    if control.grid_quality is not Quality.GOOD:
+        found.append(f"no reading of the grid meter: {control.grid_trouble or 'it is silent'}")
+    return found
+
+
+def orders_json(events: Iterable[Event]) -> list[Json]:
+    """The history of orders: one entry an event, with its steps."""
+    return [
+        {
+            "event": str(event.event),
+            "self_imposed": event.self_imposed,
+            "closed": event.closed,
+            "steps": [
+                {
+                    "number": record.number,
+                    "step": record.entry.step.value,
+                    "unix_ms": record.entry.unix_ms,
+                    "after_ms": record.entry.after_ms,
+                    "text": record.entry.text,
+                    "values": dict(record.entry.values),
+                    "drill": record.entry.drill,
+                }
+                for record in event.steps
+            ],
+        }
+        for event in events
+    ]
