@@ -90,7 +90,7 @@ def _serve(candidate: Candidate, pots: Sequence[_Pot]) -> Share:
     if not pots:
         return Share(candidate.name, None, candidate.charged_w, _FREE)
     tightest = min(pots, key=lambda pot: pot.left_w)
-    offered_w = candidate.least_charge_w + max(0.0, tightest.left_w)
+    offered_w = candidate.least_charge_w + tightest.left_w
     if candidate.feasible is None:
         return Share(candidate.name, None, candidate.charged_w, _not_steerable(candidate))
     power_w = _take(candidate, candidate.feasible, offered_w)

@@ -15,6 +15,7 @@ from hems.devices import Direction
 from hems.limits.arbiter import Allowance, strictest
 from hems.limits.ceilings import Basis, Ceiling
 from hems.limits.reason import Reason, watts
+from hems.metering.measurements import PairedReading
 
 CREDIT_HOLD_S = 30.0
 """New credit must have been there for so long before it is used: a cloud takes it away in seconds."""
@@ -22,20 +23,25 @@ CREDIT_HOLD_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class CreditReading:
-    """The credit that one set of samples shows. `taken_s`: when the oldest of these samples was taken."""
+    """The credit that samples at most 1 s apart show.
 
-    shown_w: float
+    While a device moves, they show a range: only `least_w` can raise the credit, only `most_w` lowers it, so
+    that a device read half a second after the meter is no loss. `taken_s`: time of the oldest sample.
+    """
+
+    least_w: float
+    most_w: float
     taken_s: float
 
 
-def reading_of(direction: Direction, *, grid_w: float, devices_w: float, taken_s: float) -> CreditReading:
-    """The credit in a set of samples at most 1 s apart.
-
-    `grid_w`: signed, export negative. `devices_w`: lower bound of the measured draw of the controllable
-    devices, or of the measured production; unmeasured devices count zero here.
-    """
-    covered_w = devices_w - grid_w if direction is Direction.CONSUMPTION else devices_w + grid_w
-    return CreditReading(max(0.0, covered_w), taken_s)
+def reading_of(direction: Direction, paired: PairedReading) -> CreditReading:
+    """The credit in readings taken together; unmeasured devices count zero in them."""
+    grid_w = paired.grid_w if direction is Direction.CONSUMPTION else -paired.grid_w
+    return CreditReading(
+        least_w=max(0.0, paired.least_w - grid_w),
+        most_w=max(0.0, paired.most_w - grid_w),
+        taken_s=paired.taken_s,
+    )
 
 
 class CreditTracker:
@@ -74,8 +80,8 @@ class CreditTracker:
             self._restart_hold()
             self._reason = _NO_METER
             return
-        if reading.shown_w <= self._credit_w:
-            self._credit_w = reading.shown_w
+        self._credit_w = min(self._credit_w, reading.most_w)
+        if reading.least_w <= self._credit_w:
             self._restart_hold()
             self._reason = _used(self._credit_w)
         elif reading.taken_s <= frozen_until_s:
@@ -87,7 +93,7 @@ class CreditTracker:
     def _hold(self, reading: CreditReading) -> None:
         if self._since_s is None:
             self._since_s = reading.taken_s
-        self._least_w = min(self._least_w, reading.shown_w)
+        self._least_w = min(self._least_w, reading.least_w)
         remaining_s = self._since_s + self._hold_s - reading.taken_s
         if remaining_s > 0.0:
             self._reason = _held(self._credit_w, self._least_w, remaining_s)

@@ -28,6 +28,7 @@ REFRESH_SHARE = 0.75
 
 _HELD_TOLERANCE_W, _HELD_TOLERANCE = 10.0, 0.02
 _MEASURED_TOLERANCE_W, _MEASURED_TOLERANCE = 50.0, 0.02
+_NOISE_W = 1.0
 
 
 class Obedience(StrEnum):
@@ -169,10 +170,8 @@ class DeviceCore:
         return tuple(self._lanes)
 
     def reachable(self, now: float) -> bool:
-        """Whether what we know of the device still counts."""
-        if self.connected:
-            return True
-        return self._ever_connected and now < self._last_contact_s + UNREACHABLE_AFTER_S
+        """Whether what we know of the device still counts; at the start it gets the same short patience."""
+        return self.connected or now < self._last_contact_s + UNREACHABLE_AFTER_S
 
     def measured_w(self, direction: Direction, now: float) -> float | None:
         """Its fresh own measurement in one direction, as a magnitude; None when there is none."""
@@ -355,7 +354,7 @@ class _Lane:
         if measured_w is None or not settled:
             return
         self._effective = measured_w <= _with_measuring_tolerance(self._power(self._sent_w))
-        self._exceeds = not self._effective
+        self._exceeds = measured_w > self._power(self._sent_w) + _NOISE_W
         if self._effective and not self._complaint:
             self._take_as_held()
 
@@ -447,7 +446,7 @@ class _Lane:
             return Obedience.DISOBEYING, Reason("disobeying", f"it does not follow: {self._complaint}")
         if not self._sent or self._on_its_way or self._sent_w != self.told_w:
             return Obedience.PENDING, self._reason
-        if self._excess_w(measured_w):
+        if self._exceeds and not self._effective:
             return Obedience.DISOBEYING, _measured_above(measured_w, self.told_w)
         if self.told_w is not None and self._effective:
             return Obedience.EFFECTIVE, self._reason

@@ -61,7 +61,7 @@ def _candidate(standing: Standing) -> Candidate:
     useful_w = [] if standing.demand_w is None else [standing.demand_w]
     if view.obedience is Obedience.UNREACHABLE:
         useful_w.append(view.charge_w)
-    elif view.reserved_w and view.told_w is not None:
+    elif view.obedience is Obedience.DISOBEYING and view.told_w is not None:
         useful_w.append(view.told_w)
     return Candidate(standing.name, standing.feasible, view.reserved_w, min(useful_w, default=None))
 

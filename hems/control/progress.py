@@ -43,7 +43,7 @@ class ProgressTracker:
     _sources: tuple[str, ...] = ()
     _allowed_w: float = 0.0
     _decided_s: float = 0.0
-    _reached: set[Milestone] = field(default_factory=set)
+    _reached: set[Milestone] = field(default_factory=lambda: set(Milestone))
 
     def decided(
         self, in_force: Sequence[Ceiling], allowed_w: float | None, views: Sequence[LaneView], now: float

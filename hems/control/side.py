@@ -39,11 +39,7 @@ class Side:
 
     def _reading(self, measurements: Measurements, members: list[str], now: float) -> CreditReading | None:
         paired = measurements.paired(self.direction, members, now)
-        if paired is None:
-            return None
-        return reading_of(
-            self.direction, grid_w=paired.grid_w, devices_w=paired.devices_w, taken_s=paired.taken_s
-        )
+        return None if paired is None else reading_of(self.direction, paired)
 
     def decide(self, in_force: Sequence[Ceiling], now: float) -> list[str]:
         """Divide the budget and tell the cores; the names of devices with another set-point than before."""

@@ -26,12 +26,14 @@ class Quality(StrEnum):
 class PairedReading:
     """Grid power and device power taken together.
 
-    `grid_w`: signed. `devices_w`: what the devices surely drew or produced then, in one direction; a device
-    without a reading close to the meter's counts zero. `taken_s`: time of the oldest reading used.
+    `grid_w`: signed. `least_w`, `most_w`: what the devices drew or produced then, in one direction, by their
+    lowest and highest reading close to the meter's; a device without such a reading counts zero. `taken_s`:
+    time of the oldest reading used.
     """
 
     grid_w: float
-    devices_w: float
+    least_w: float
+    most_w: float
     taken_s: float
 
 
@@ -89,13 +91,13 @@ class Measurements:
         return [s for s in self._devices[name] if abs(s.at_s - at_s) <= PAIRING_S and s.power_w is not None]
 
     def _combine(self, direction: Direction, names: list[str], meter: MeterSample) -> PairedReading:
-        devices_w, taken_s = 0.0, meter.at_s
+        least_w, most_w, taken_s = 0.0, 0.0, meter.at_s
         for name in names:
-            near = self._near(name, meter.at_s)
-            if near:
-                devices_w += min(magnitude(direction, s.power_w) for s in near)
-                taken_s = min(taken_s, *(s.at_s for s in near))
-        return PairedReading(meter.power_w, devices_w, taken_s)
+            for_device = [(magnitude(direction, s.power_w), s.at_s) for s in self._near(name, meter.at_s)]
+            least_w += min((power_w for power_w, _ in for_device), default=0.0)
+            most_w += max((power_w for power_w, _ in for_device), default=0.0)
+            taken_s = min(taken_s, *(at_s for _, at_s in for_device), meter.at_s)
+        return PairedReading(meter.power_w, least_w, most_w, taken_s)
 
 
 def magnitude(direction: Direction, power_w: float | None) -> float:
