@@ -105,7 +105,6 @@ def _protocol_error(context: Context, message: MessageProtocolHandshakeError, no
 
 def _lost(cause: EndCause) -> Action:
     def action(context: Context, end: TransportEnd, _now: float) -> None:
-        context.timers = {}
         detail = f" ({end.code} {end.reason[:123]!r})" if end.code is not None else ""
         context.decide_end(cause, cause.value + detail)
 
@@ -113,6 +112,7 @@ def _lost(cause: EndCause) -> Action:
 
 
 def _tell_end(context: Context, _message: object, _now: float) -> None:
+    context.timers = {}
     if context.end is not None:
         context.effects.append(context.end)
 

@@ -224,7 +224,6 @@ def close(cause: EndCause, text: str, code: int = CLOSE_NORMAL, reason: str | No
 
 def close_transport(context: Context, _message: object, _now: float) -> None:
     """Close the transport as already decided."""
-    context.timers = {}
     context.effects.append(context.close_frame)
 
 
