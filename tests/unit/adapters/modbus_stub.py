@@ -83,3 +83,44 @@ def rtu_frame(body: bytes) -> bytes:
 def registers_pdu(function: int, *values: int) -> bytes:
     """The body of an answer to a register read."""
     return struct.pack(f">BB{len(values)}H", function, 2 * len(values), *values)
+
+
+@dataclass
+class RegisterPeer:
+    """A device that is nothing but holding registers; missing ones answer exception 2.
+
+    `refuse_multiple`: function 16 is answered with exception 2. `writes`: (function, address, values) in
+    order.
+    """
+
+    registers: dict[int, int]
+    refuse_multiple: bool = False
+    read_only: set[int] = field(default_factory=set)
+    writes: list[tuple[int, int, tuple[int, ...]]] = field(default_factory=list)
+    reads: list[tuple[int, int]] = field(default_factory=list)
+
+    async def answer(self, request: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(tcp_frame(request, self._pdu(request[7:])))
+
+    def _pdu(self, pdu: bytes) -> bytes:
+        function, address, argument = struct.unpack(">BHH", pdu[:5])
+        if function == 3:
+            self.reads.append((address, argument))
+            return self._read(function, address, argument)
+        values = (argument,) if function == 6 else struct.unpack(f">{argument}H", pdu[6:])
+        return self._write(function, address, values) or pdu[:5]
+
+    def _read(self, function: int, address: int, count: int) -> bytes:
+        span = range(address, address + count)
+        if any(register not in self.registers for register in span):
+            return bytes([function | 0x80, 2])
+        return registers_pdu(function, *(self.registers[register] for register in span))
+
+    def _write(self, function: int, address: int, values: tuple[int, ...]) -> bytes:
+        span = range(address, address + len(values))
+        refused = self.refuse_multiple and function == 16
+        if refused or any(register not in self.registers or register in self.read_only for register in span):
+            return bytes([function | 0x80, 2])
+        self.writes.append((function, address, values))
+        self.registers.update(zip(span, values, strict=True))
+        return b""

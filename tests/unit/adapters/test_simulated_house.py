@@ -1,0 +1,169 @@
+"""The physics of the simulated house, its faults, and its own process."""
+
+import asyncio
+import json
+import sys
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.modbus.bus import Pacing
+from adapters.modbus.endpoint import TcpEndpoint
+from adapters.modbus.errors import ReadRefused
+from adapters.modbus.requests import Table
+from adapters.simulated.house import House
+from adapters.simulated.server import CommandError
+from adapters.simulated.wallbox import Wallbox
+from hems.devices import DeviceUnreachable, Direction, Setpoint, WriteRefused
+from tests.unit.adapters.house import site
+
+HEIDELBERG: dict[str, Any] = {
+    "type": "modbus",
+    "profile": "heidelberg-energy-control",
+    "unit": 1,
+    "request_gap_ms": 0,
+}
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(0, 20), st.floats(0, 20_000), st.floats(0, 16), st.sampled_from([1, 3])),
+        max_size=8,
+    )
+)
+def test_energy_is_balanced_and_counters_only_grow(
+    steps: list[tuple[float, float, float, int]],
+) -> None:
+    house = House()
+    for seconds, sun_w, current_a, phases in steps:
+        before = house.imported_wh, house.exported_wh, house.wallbox.energy_wh
+        house.inverter.sun_w = sun_w
+        house.wallbox.max_current_a = current_a
+        house.wallbox.car.phases = phases
+        house.step(seconds)
+        assert (house.imported_wh, house.exported_wh, house.wallbox.energy_wh) >= before
+        balance = (
+            house.load_w
+            + house.wallbox.power_w
+            - house.inverter.power_w
+            + house.battery.power_w
+            - house.grid_w
+        )
+        assert seconds == 0.0 or balance == pytest.approx(0.0, abs=1e-6)
+        assert 0.0 <= house.battery.energy_wh <= house.battery.capacity_wh + 1e-6
+        assert 0.0 <= house.inverter.power_w <= house.inverter.nameplate_w
+
+
+@given(st.floats(0, 16))
+def test_a_car_never_draws_between_zero_and_six_ampere_for_long(current_a: float) -> None:
+    wallbox = Wallbox(max_current_a=current_a)
+    wallbox.watchdog_s = 0.0
+    for _ in range(20):
+        wallbox.step(0.5)
+    assert wallbox.current_a == 0.0 or wallbox.current_a >= 6.0
+    assert wallbox.current_a <= current_a
+
+
+def test_the_wallbox_follows_again_when_somebody_asks() -> None:
+    wallbox = Wallbox(max_current_a=16.0, failsafe_current_a=6.0, watchdog_s=15.0)
+    wallbox.step(15.0)
+    assert (wallbox.in_failsafe, wallbox.offered_a) == (True, 6.0)
+    wallbox.heard_request()
+    assert wallbox.offered_a == 16.0
+
+
+async def test_a_limit_of_the_wallbox_shows_at_the_meter() -> None:
+    async with site() as place:
+        device = place.device(**HEIDELBERG)
+        meter = place.meter(type="sunspec-meter", unit=3)
+        await device.connect()
+        place.pass_time(10.0)
+        await device.read()
+        assert (await meter.read()).power_w == 11_540.0
+        await device.write(Setpoint(Direction.CONSUMPTION, 4200.0))
+        place.pass_time(10.0)
+        assert (await meter.read()).power_w == 4640.0
+
+
+async def test_a_wallbox_that_holds_the_register_but_not_the_current_shows_it_by_measurement() -> None:
+    async with site() as place:
+        device = place.device(**HEIDELBERG)
+        await device.connect()
+        place.pass_time(10.0)
+        await device.read()
+        await place.house.command({"cmd": "fault", "unit": "wallbox", "fault": "no_effect"})
+        assert (await device.write(Setpoint(Direction.CONSUMPTION, 4200.0))).confirmed
+        place.pass_time(10.0)
+        assert (await device.read()).power_w == 11_040.0
+
+
+async def test_a_house_that_does_not_listen_is_unreachable_and_comes_back_on_the_same_port() -> None:
+    async with site() as place:
+        device = place.device(**HEIDELBERG)
+        await device.connect()
+        await place.house.command({"cmd": "listen", "on": False})
+        with pytest.raises(DeviceUnreachable):
+            await device.write(Setpoint(Direction.CONSUMPTION, 4200.0))
+        await place.house.command({"cmd": "listen", "on": True})
+        assert (await device.write(Setpoint(Direction.CONSUMPTION, 4200.0))).confirmed
+
+
+async def test_a_busy_wallbox_is_given_up_in_plain_words() -> None:
+    async with site() as place:
+        device = place.device(**HEIDELBERG)
+        await device.connect()
+        await place.house.command({"cmd": "fault", "unit": "wallbox", "fault": "busy"})
+        with pytest.raises(WriteRefused, match="it is busy"):
+            await device.write(Setpoint(Direction.CONSUMPTION, 4200.0))
+
+
+async def test_registers_that_the_vendor_table_has_not_got_do_not_exist() -> None:
+    async with site() as place:
+        unit = place.context.buses.unit(
+            TcpEndpoint("127.0.0.1", place.port), "probe", 1, Pacing(timeout_s=0.5)
+        )
+        for table, address in ((Table.HOLDING, 260), (Table.INPUT, 19), (Table.HOLDING, 5)):
+            with pytest.raises(ReadRefused):
+                await unit.read(table, address, 1)
+        for value in (59, 161):
+            with pytest.raises(WriteRefused, match="does not accept this value"):
+                await unit.write(261, (value,), function=6)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        {},
+        {"cmd": "explode"},
+        {"cmd": "set", "moon_w": 1},
+        {"cmd": "fault", "unit": "toaster", "fault": "slow"},
+        {"cmd": "fault", "unit": "wallbox", "fault": "sulk"},
+        {"cmd": "reboot"},
+    ],
+)
+async def test_commands_that_it_does_not_know_are_refused(command: dict[str, Any]) -> None:
+    async with site() as place:
+        with pytest.raises(CommandError):
+            await place.house.command(command)
+
+
+async def test_the_process_tells_its_port_obeys_commands_and_ends_with_its_input() -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "adapters.simulated", "--sun-w", "5000", "--no-battery",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdin is not None
+    assert process.stdout is not None
+    listening = json.loads(await process.stdout.readline())
+    assert listening["event"] == "listening"
+    assert listening["units"] == {"wallbox": 1, "inverter": 2, "meter": 3}
+    process.stdin.write(b'{"cmd": "set", "car_connected": false, "load_w": 700}\nnonsense\n')
+    done = json.loads(await process.stdout.readline())
+    assert (done["event"], done["load_w"]) == ("done", 700)
+    assert json.loads(await process.stdout.readline())["event"] == "error"
+    process.stdin.close()
+    assert await process.wait() == 0
+    process._transport.close()  # type: ignore[attr-defined]
