@@ -1,7 +1,8 @@
 """The controllable system of LPC and LPP: the machines of ``limit_rules`` behind a SPINE entity.
 
-One entity serves both directions with one heartbeat and one failsafe duration. Only a control box may bind or
-write. A limit acts before it is stored and acknowledged; a failsafe value is stored before it is in force.
+One entity serves both directions with one heartbeat and one failsafe duration. Only a control box may bind,
+and without a binding nobody can write. A limit acts before it is stored and acknowledged; a failsafe value is
+stored before it is in force.
 """
 
 from collections.abc import Callable, Mapping
@@ -298,8 +299,6 @@ class ControllableSystem(Handler):
     def on_write(self, request: WriteRequest, turn: Turn) -> Verdict | None:
         if request.destination not in self._features.guarded:
             return None
-        if request.peer.role is not PeerRole.CONTROL_BOX:
-            return Refuse(ErrorNumber.COMMAND_REJECTED, _NOT_A_BOX)
         try:
             if request.function == LIMIT_FUNCTION:
                 return self._on_limits(request, turn)

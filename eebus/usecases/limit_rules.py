@@ -429,6 +429,8 @@ def step(pair: LimitPair, event: Event, now: float) -> Step:
     """Apply one event; timers that were due before it fire first, those due at this very instant afterwards
     (call again with TimePassed, as ``next_deadline`` will say).
     """
+    if isinstance(event, PowerUp):
+        return _happen(pair, event, now)  # what ran before the start is over
     elapsed, fired = _elapse(pair, now, including_now=isinstance(event, TimePassed))
     happened = _happen(elapsed, event, now)
     return replace(happened, fired=fired + happened.fired)

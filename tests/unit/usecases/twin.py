@@ -153,7 +153,7 @@ class Recorder(Handler):
 
 
 @dataclass(frozen=True)
-class TesterLayout:
+class BoxLayout:
     """What a tester looks like; the defaults are an ordinary box."""
 
     entities_before: int = 0
@@ -165,12 +165,12 @@ class TesterLayout:
     bind_configuration: bool = True
 
 
-class Tester:
+class HandBox:
     """An energy guard that sends only what a step says (CF_EG_ManualExecution)."""
 
-    def __init__(self, wire: Wire, ski: Ski = BOX_SKI, layout: TesterLayout | None = None) -> None:
+    def __init__(self, wire: Wire, ski: Ski = BOX_SKI, layout: BoxLayout | None = None) -> None:
         self.wire, self.ski = wire, ski
-        self.layout = layout or TesterLayout()
+        self.layout = layout or BoxLayout()
         self.counter = 0
         self._written_at = 0
         device = LocalDevice("d:_n:Test_Box-1", "ElectricitySupplySystem")
@@ -343,7 +343,7 @@ class House:
         profile: Profile = LPC,
         *,
         settings: ControllableSystemSettings | None = None,
-        layout: TesterLayout | None = None,
+        layout: BoxLayout | None = None,
         permitted_refusal: PermittedRefusal = never_refuse,
         connect: bool = True,
     ) -> None:
@@ -356,7 +356,7 @@ class House:
         self._next_heartbeat = 0.0
         self.wire.ticks.append(self._background_heartbeat)
         self.power_on()
-        self.tester = Tester(self.wire, layout=layout)
+        self.tester = HandBox(self.wire, layout=layout)
         if connect:
             self.connect()
 
@@ -381,7 +381,7 @@ class House:
         self.node = self.wire.add(GATEWAY_SKI, build_stack(self.gateway, self.wire.clock.utc_now))
         self.wire.run(GATEWAY_SKI, self.gateway.start)
 
-    def connect(self, tester: Tester | None = None, role: PeerRole = PeerRole.CONTROL_BOX) -> None:
+    def connect(self, tester: HandBox | None = None, role: PeerRole = PeerRole.CONTROL_BOX) -> None:
         """Join the tester and let it bind everything."""
         tester = tester or self.tester
         self.wire.connect(Peer(GATEWAY_SKI, PeerRole.DEVICE), Peer(tester.ski, role))
