@@ -11,9 +11,11 @@ import pytest
 
 from tests.interop.go_peer import GoPeer
 from tests.interop.go_toolchain import GoUnavailableError, build_peer
+from tests.interop.house_peer import HousePeer
 from tests.interop.netns import Host, Network, unavailable
 
 StartGo = Callable[..., Awaitable[GoPeer]]
+StartHouse = Callable[[str, Host], Awaitable[HousePeer]]
 
 
 def missing(reason: str) -> NoReturn:
@@ -54,6 +56,23 @@ async def go(go_program: Path, tmp_path: Path) -> AsyncIterator[StartGo]:
         peer = await GoPeer.launch_go(
             go_program, directory, prefix=host.command(), mode=mode, serial=name, debug=debug
         )
+        running.append(peer)
+        return peer
+
+    yield start
+    for peer in running:
+        await peer.quit()
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[StartHouse]:
+    """Start our controllable systems by name; the same name keeps identity, trust and failsafe values."""
+    running: list[HousePeer] = []
+
+    async def start(name: str, host: Host) -> HousePeer:
+        directory = tmp_path / name
+        directory.mkdir(exist_ok=True)
+        peer = await HousePeer.launch_house(directory, prefix=host.command())
         running.append(peer)
         return peer
 

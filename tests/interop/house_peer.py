@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -90,6 +91,12 @@ class HousePeer(JsonPeer):
             pairing_requests=tuple(data["pairing_requests"]),
             trusted=tuple(data["trusted"]),
         )
+
+    async def wait_until(self, is_so: Callable[[HouseView], bool], timeout_s: float = 10.0) -> None:
+        """Look again and again until it is so."""
+        async with asyncio.timeout(timeout_s):
+            while not is_so(await self.view()):
+                await asyncio.sleep(0.1)
 
     async def state(self, direction: Direction) -> str:
         """Return the state of one direction."""
