@@ -1,0 +1,273 @@
+"""A gateway, a Steuerbox of our own stack and a simulated house, joined over real sockets on loopback."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from adapters.registry import DEFAULT_REGISTRY
+from adapters.simulated.server import SimulatedHouse
+from eebus.clock import SystemClock
+from eebus.ids import PeerRole, ShipId, Ski
+from eebus.io.addresses import PeerAddress
+from eebus.io.node import Node, NodeSettings
+from eebus.ship.identity import Identity, make_identity
+from eebus.ship.trust import TrustEntry, TrustList
+from eebus.usecases.energy_guard import EnergyGuardSettings, Limit, SystemReady, WriteAnswered
+from eebus.usecases.house import build_control_box, build_stack
+from eebus.usecases.limitation import Direction
+from eebus.usecases.monitoring_reader import MeasurementReceived
+from hems.app import run_gateway
+from hems.config import Configuration, load
+from hems.gateway import RunningGateway
+
+E = TypeVar("E")
+PATIENCE_S = 10.0
+"""How long a test waits for what must happen; what must happen *soon* is measured by the test itself."""
+
+CURRENT_REGISTER = 261
+"""Maximum current of the simulated wallbox, in tenths of an ampere."""
+
+
+class Watched:
+    """Events in order, and waiting for one of them."""
+
+    def __init__(self) -> None:
+        self.events: list[object] = []
+        self._news = asyncio.Event()
+
+    def hear(self, event: object) -> None:
+        """Take an event."""
+        self.events.append(event)
+        self._news.set()
+
+    async def until(
+        self, kind: type[E], fits: Callable[[E], bool] = lambda _event: True, since: int = 0
+    ) -> E:
+        """The first event of this kind that fits, from number `since` on."""
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                for event in self.events[since:]:
+                    if isinstance(event, kind) and fits(event):
+                        return event
+                self._news.clear()
+                await self._news.wait()
+
+
+class ShiftedClock(SystemClock):
+    """The real clock, with the power to let a watchdog run out at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ahead_s = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.ahead_s
+
+
+@dataclass
+class WatchedHouse:
+    """The simulated house with what its registers were told."""
+
+    house: SimulatedHouse
+    port: int
+    clock: ShiftedClock
+    watched: Watched
+
+    def register(self, unit: str, address: int) -> int:
+        """What the device holds now, raw."""
+        unit_ = self.house.units[unit]
+        return unit_.holding()[address]
+
+    async def until_register(self, unit: str, address: int, raw: int, since: int = 0) -> None:
+        """Wait until a client has written this."""
+        await self.watched.until(
+            dict,
+            lambda e: (
+                (e["event"], e.get("unit"), e.get("address"), e.get("raw"))
+                == ("register", unit, address, raw)
+            ),
+            since,
+        )
+
+
+@asynccontextmanager
+async def simulated_house(
+    *, port: int = 0, sun_w: float = 0.0, load_w: float = 600.0
+) -> AsyncIterator[WatchedHouse]:
+    """A house without battery whose car wants 11 kW."""
+    watched, clock = Watched(), ShiftedClock()
+    house = SimulatedHouse(clock=clock, on_event=watched.hear)
+    house.house.battery_installed = False
+    house.house.inverter.sun_w = sun_w
+    house.house.load_w = load_w
+    bound = await house.start("127.0.0.1", port)
+    try:
+        yield WatchedHouse(house, bound, clock, watched)
+    finally:
+        await house.stop()
+
+
+def write_configuration(
+    folder: Path, house_port: int, *, eebus: str = "", failsafe_w: float = 4200.0
+) -> Path:
+    """A configuration on loopback; `eebus` adds lines to that section."""
+    path = folder / "hems.yaml"
+    path.write_text(
+        f"""
+site: {{name: Test}}
+eebus:
+  host: 127.0.0.1
+  port: 0
+  announce: false
+  failsafe: {{consumption_w: {failsafe_w}}}
+  {eebus}
+grid_connection_point:
+  contractual_production_w: 10000
+  meter: {{type: sunspec-meter, host: 127.0.0.1, port: {house_port}, unit: 3}}
+devices:
+  - name: wallbox
+    priority: 1
+    adapter:
+      type: modbus
+      profile: heidelberg-energy-control
+      host: 127.0.0.1
+      port: {house_port}
+      unit: 1
+      request_gap_ms: 0
+      params: {{assumed_voltage_v: 230}}
+  - name: inverter
+    adapter: {{type: sunspec, host: 127.0.0.1, port: {house_port}, unit: 2}}
+"""
+    )
+    return path
+
+
+@dataclass
+class RunGateway:
+    """A gateway that runs in this process."""
+
+    gateway: RunningGateway
+    watched: Watched
+    stop: asyncio.Event
+    task: "asyncio.Task[None]"
+
+    @property
+    def port(self) -> int:
+        """Where it is dialled."""
+        port = self.gateway.status()["port"]
+        assert isinstance(port, int)
+        return port
+
+    @property
+    def ski(self) -> Ski:
+        """Its SKI."""
+        return Ski(self.gateway.identity()["ski"])
+
+
+@asynccontextmanager
+async def running_gateway(path: Path) -> AsyncIterator[RunGateway]:
+    """The whole gateway with the configuration at `path`."""
+    configuration: Configuration = load(path, DEFAULT_REGISTRY)
+    stop, watched = asyncio.Event(), Watched()
+    started: asyncio.Future[RunningGateway] = asyncio.get_running_loop().create_future()
+    task = asyncio.create_task(run_gateway(configuration, stop, observer=watched.hear, started=started))
+    waiting: set[asyncio.Future[Any]] = {task, started}
+    await asyncio.wait(waiting, timeout=PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)
+    if task.done():
+        task.result()
+    run = RunGateway(started.result(), watched, stop, task)
+    try:
+        yield run
+    finally:
+        stop.set()
+        await asyncio.wait_for(task, PATIENCE_S)
+
+
+@dataclass
+class Box:
+    """A Steuerbox; it says nothing by itself but its heartbeat."""
+
+    identity: Identity = field(default_factory=lambda: make_identity("test box", now=SystemClock().utc_now()))
+    watched: Watched = field(default_factory=Watched)
+
+    def __post_init__(self) -> None:
+        self._box = build_control_box(
+            f"d:_n:Test_Box-{self.identity.ski[:8]}", settings=EnergyGuardSettings(opening_write=False)
+        )
+
+    @property
+    def ski(self) -> Ski:
+        """Its SKI."""
+        return self.identity.ski
+
+    @asynccontextmanager
+    async def dialling(self, gateway_ski: Ski, port: int) -> AsyncIterator[None]:
+        """Trust the gateway and dial it."""
+        clock = SystemClock()
+        trusted = TrustEntry(ski=gateway_ski, role=PeerRole.DEVICE, accepted_at=clock.utc_now())
+        self._node = Node(
+            identity=self.identity,
+            ship_id=ShipId(f"TEST-BOX-{self.ski[:8]}"),
+            stack=build_stack(self._box, clock.utc_now),
+            trust=TrustList([trusted]),
+            settings=NodeSettings(
+                host="127.0.0.1",
+                port=0,
+                announce=False,
+                discover=False,
+                peers=(PeerAddress(gateway_ski, "127.0.0.1", port),),
+            ),
+            clock=clock,
+            on_event=self.watched.hear,
+            persist=_keep_nothing,
+        )
+        self._node.act(self._box.start)
+        task = asyncio.create_task(self._node.run())
+        try:
+            yield
+        finally:
+            self._node.stop()
+            await asyncio.wait_for(task, PATIENCE_S)
+
+    async def ready(self, since: int = 0) -> None:
+        """Wait until the gateway's controllable system can be written."""
+        await self.watched.until(SystemReady, since=since)
+
+    async def limit(
+        self, direction: Direction, value_w: float, *, active: bool = True, duration_s: float | None = None
+    ) -> WriteAnswered:
+        """Write a limit and wait for the answer."""
+        limit = Limit(active=active, value_w=value_w, duration_s=duration_s)
+        counter = self._node.act(lambda turn: self._box.energy_guard.write_limit(direction, limit, turn))
+        return await self.watched.until(WriteAnswered, lambda answer: answer.msg_counter == counter)
+
+    async def failsafe(self, consumption_w: float) -> WriteAnswered:
+        """Write the failsafe limit of consumption and wait for the answer."""
+        counter = self._node.act(
+            lambda turn: self._box.energy_guard.write_failsafe(
+                turn, limits_w={Direction.CONSUMPTION: consumption_w}
+            )
+        )
+        return await self.watched.until(WriteAnswered, lambda answer: answer.msg_counter == counter)
+
+    async def measurement(self, fits: Callable[[MeasurementReceived], bool]) -> MeasurementReceived:
+        """Wait for a measurement of the house that fits."""
+        return await self.watched.until(MeasurementReceived, fits)
+
+
+async def _keep_nothing(_record: object) -> None:
+    return None
+
+
+@asynccontextmanager
+async def trusted_box(run: RunGateway, box: Box | None = None) -> AsyncIterator[Box]:
+    """A box that is accepted as control box and ready to write."""
+    chosen = box or Box()
+    await run.gateway.accept(chosen.ski, PeerRole.CONTROL_BOX, replace=False)
+    since = len(chosen.watched.events)
+    async with chosen.dialling(run.ski, run.port):
+        await chosen.ready(since)
+        yield chosen

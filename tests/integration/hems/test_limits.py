@@ -1,0 +1,90 @@
+"""From the Steuerbox to the registers of the devices, over real sockets."""
+
+import time
+from pathlib import Path
+
+from eebus.usecases.limitation import Direction
+from eebus.usecases.monitoring_data import Quantity
+from tests.integration.hems.support import (
+    CURRENT_REGISTER,
+    running_gateway,
+    simulated_house,
+    trusted_box,
+    write_configuration,
+)
+
+
+async def test_a_consumption_limit_reaches_the_wallbox_register_within_a_second(tmp_path: Path) -> None:
+    async with (
+        simulated_house() as house,
+        running_gateway(write_configuration(tmp_path, house.port, failsafe_w=9000.0)) as run,
+    ):
+        await house.until_register("wallbox", CURRENT_REGISTER, 130)
+        async with trusted_box(run) as box:
+            written_at = time.monotonic()
+            answer = await box.limit(Direction.CONSUMPTION, 4200.0)
+            assert answer.accepted, answer.text
+            await house.until_register("wallbox", CURRENT_REGISTER, 60)
+            assert time.monotonic() - written_at < 1.0
+            status = run.gateway.status()
+    limit = status["limits"][0]
+    assert (limit["direction"], limit["state"], limit["limit_w"]) == ("consumption", "limited", 4200.0)
+    assert limit["kind"] == "grid_operator"
+
+
+async def test_0_w_is_a_limit(tmp_path: Path) -> None:
+    async with simulated_house() as house, running_gateway(write_configuration(tmp_path, house.port)) as run:
+        await house.until_register("wallbox", CURRENT_REGISTER, 60)
+        async with trusted_box(run) as box:
+            assert (await box.limit(Direction.CONSUMPTION, 0.0)).accepted
+            await house.until_register("wallbox", CURRENT_REGISTER, 0, 1)
+
+
+async def test_a_negative_limit_is_refused_and_the_house_is_free_by_rule_902(tmp_path: Path) -> None:
+    async with (
+        simulated_house() as house,
+        running_gateway(write_configuration(tmp_path, house.port)) as run,
+        trusted_box(run) as box,
+    ):
+        answer = await box.limit(Direction.CONSUMPTION, -1000.0)
+        assert not answer.accepted
+        assert run.gateway.status()["limits"][0]["state"] == "unlimited/controlled"
+
+
+async def test_a_feed_in_limit_reaches_the_inverter(tmp_path: Path) -> None:
+    async with (
+        simulated_house(sun_w=8000.0) as house,
+        running_gateway(write_configuration(tmp_path, house.port)) as run,
+        trusted_box(run) as box,
+    ):
+        assert (await box.limit(Direction.PRODUCTION, 3000.0)).accepted
+        await house.watched.until(dict, lambda e: e["event"] == "register" and e["unit"] == "inverter")
+        assert run.gateway.status()["limits"][1]["limit_w"] == 3000.0
+
+
+async def test_the_box_reads_the_meter_with_the_right_sign(tmp_path: Path) -> None:
+    async with (
+        simulated_house(sun_w=8000.0, load_w=500.0) as house,
+        running_gateway(write_configuration(tmp_path, house.port)) as run,
+    ):
+        house.house.house.wallbox.car.connected = False
+        async with trusted_box(run) as box:
+            read = await box.measurement(lambda m: m.quantity is Quantity.POWER and m.value < -1000.0)
+    assert -8000.0 < read.value < -1000.0
+
+
+async def test_every_order_is_in_the_history_with_its_steps(tmp_path: Path) -> None:
+    async with (
+        simulated_house() as house,
+        running_gateway(write_configuration(tmp_path, house.port, failsafe_w=9000.0)) as run,
+        trusted_box(run) as box,
+    ):
+        await house.until_register("wallbox", CURRENT_REGISTER, 130)
+        await box.limit(Direction.CONSUMPTION, 4200.0)
+        await house.until_register("wallbox", CURRENT_REGISTER, 60)
+        await box.limit(Direction.CONSUMPTION, 4200.0, active=False)
+        orders = await run.gateway.orders(10)
+    order = next(order for order in orders if not order["self_imposed"])
+    steps = [step["step"] for step in order["steps"]]
+    assert steps[:4] == ["order.received", "order.accepted", "decided", "first_write"]
+    assert steps[-1] == "order.released"
