@@ -56,6 +56,13 @@ class Watched:
                 await self._news.wait()
 
 
+async def eventually(condition: Callable[[], bool]) -> None:
+    """Wait for a state that nothing announces."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not condition():  # noqa: ASYNC110  # there is no event to wait for
+            await asyncio.sleep(0.05)
+
+
 class ShiftedClock(SystemClock):
     """The real clock, with the power to let a watchdog run out at once."""
 

@@ -1,0 +1,5 @@
+"""`python -m hems` is the command `hems`."""
+
+from hems.cli import main
+
+main(prog_name="hems")

@@ -1,0 +1,119 @@
+"""Stopped, killed, restarted, cut off: no device is ever free while it must not be."""
+
+import signal
+import time
+from pathlib import Path
+
+from eebus.ids import Ski
+from eebus.usecases.limitation import Direction
+from tests.integration.hems.process import gateway_process
+from tests.integration.hems.support import (
+    CURRENT_REGISTER,
+    Box,
+    RunGateway,
+    WatchedHouse,
+    eventually,
+    running_gateway,
+    simulated_house,
+    trusted_box,
+    write_configuration,
+)
+
+WATCHDOG_S = 30.0
+FREE = 160
+"""The wallbox at its nominal current."""
+
+
+async def _order_in_force(path: Path, house: WatchedHouse, number: int) -> None:
+    """Run a gateway as a process, give it a limit of 4.2 kW, and end it with this signal."""
+    box = Box()
+    async with gateway_process(path) as process:
+        status = await process.until_answering()
+        await process.accept(box.ski)
+        async with box.dialling(Ski(status["ski"]), status["port"]):
+            await box.ready()
+            assert (await box.limit(Direction.CONSUMPTION, 4200.0)).accepted
+            await house.until_register("wallbox", CURRENT_REGISTER, 60)
+            code = await process.end(number)
+    assert code == (0 if number == signal.SIGTERM else -number)
+
+
+def _currents_told(house: WatchedHouse) -> list[int]:
+    return [
+        event["raw"]
+        for event in house.watched.events
+        if isinstance(event, dict)
+        and (event["event"], event.get("unit"), event.get("address"))
+        == ("register", "wallbox", CURRENT_REGISTER)
+    ]
+
+
+async def test_a_gateway_killed_during_an_order_leaves_no_device_free(tmp_path: Path) -> None:
+    async with simulated_house() as house:
+        path = write_configuration(tmp_path, house.port, failsafe_w=9000.0)
+        await _order_in_force(path, house, signal.SIGKILL)
+        assert _currents_told(house) == [130, 60]
+        house.clock.ahead_s += WATCHDOG_S + 1.0
+        await house.watched.until(dict, lambda e: e.get("text", "").startswith("watchdog ran out"))
+        assert house.house.house.wallbox.in_failsafe
+
+
+async def test_a_gateway_stopped_during_an_order_leaves_no_device_free(tmp_path: Path) -> None:
+    async with simulated_house() as house:
+        path = write_configuration(tmp_path, house.port, failsafe_w=9000.0)
+        await _order_in_force(path, house, signal.SIGTERM)
+        assert _currents_told(house) == [130, 60]
+
+
+async def test_LPC_901_a_restarted_gateway_is_in_init_with_the_failsafe_limit_that_the_box_wrote(
+    tmp_path: Path,
+) -> None:
+    box = Box()
+    async with simulated_house() as house:
+        path = write_configuration(tmp_path, house.port, failsafe_w=9000.0)
+        async with gateway_process(path) as process:
+            status = await process.until_answering()
+            await process.accept(box.ski)
+            async with box.dialling(Ski(status["ski"]), status["port"]):
+                await box.ready()
+                assert (await box.limit(Direction.CONSUMPTION, 0.0, active=False)).accepted
+                assert (await box.failsafe(6000.0)).accepted
+                await process.end(signal.SIGKILL)
+        since = len(house.watched.events)
+        async with running_gateway(path) as run:
+            limit = run.gateway.status()["limits"][0]
+            assert (limit["state"], limit["limit_w"], limit["kind"]) == ("init", 6000.0, "self_imposed")
+            assert run.gateway.status()["control_box"]["ski"] == box.ski
+            await house.until_register("wallbox", CURRENT_REGISTER, 86, since)
+            assert all(raw <= 130 for raw in _currents_told(house))
+
+
+async def test_the_first_set_point_leaves_before_the_node_can_be_dialled(tmp_path: Path) -> None:
+    async with simulated_house() as house:
+        async with running_gateway(write_configuration(tmp_path, house.port)) as run:
+            kinds = [type(event).__name__ for event in run.watched.events]
+        assert kinds.index("LimitStateChanged") < kinds.index("NodeListening")
+        assert kinds.index("Progress") < kinds.index("NodeListening")
+        assert _currents_told(house)[0] == 60
+
+
+async def _unreachable_and_back(run: RunGateway, house: WatchedHouse, box: Box) -> None:
+    await house.house.command({"cmd": "fault", "unit": "wallbox", "fault": "unreachable"})
+    written_at = time.monotonic()
+    answer = await box.limit(Direction.CONSUMPTION, 4200.0)
+    assert answer.accepted
+    assert time.monotonic() - written_at < 1.0, "a dead device must not delay the answer to the box"
+    await eventually(lambda: any("wallbox" in warning for warning in run.gateway.status()["warnings"]))
+    since = len(house.watched.events)
+    await house.house.command({"cmd": "fault", "unit": "wallbox", "fault": "unreachable", "on": False})
+    await house.until_register("wallbox", CURRENT_REGISTER, 60, since)
+
+
+async def test_an_unreachable_wallbox_is_reported_retried_and_limited_again(tmp_path: Path) -> None:
+    async with (
+        simulated_house() as house,
+        running_gateway(write_configuration(tmp_path, house.port, failsafe_w=9000.0)) as run,
+    ):
+        await house.until_register("wallbox", CURRENT_REGISTER, 130)
+        async with trusted_box(run) as box:
+            await _unreachable_and_back(run, house, box)
