@@ -38,12 +38,16 @@ class AddressBook:
     """Remembers, bounded, how to reach peers."""
 
     def __init__(self, fixed: tuple[PeerAddress, ...]) -> None:
-        self._fixed: dict[Ski, Target] = {
-            peer.ski: Target(peer.host, peer.port, peer.path, _server_name(peer.host)) for peer in fixed
-        }
+        self._fixed: dict[Ski, Target] = {}
         self._announced: OrderedDict[str, Discovered] = OrderedDict()
         self._reached: dict[Ski, Target] = {}
         self._came_from: dict[Ski, str] = {}
+        for peer in fixed:
+            self.fix(peer)
+
+    def fix(self, peer: PeerAddress) -> None:
+        """The peer is reached at this address, whatever is announced."""
+        self._fixed[peer.ski] = Target(peer.host, peer.port, peer.path, _server_name(peer.host))
 
     def announced(self, found: FoundService, service: AnnouncedService, keep: frozenset[Ski]) -> None:
         """A service was seen. Beyond the bound the one seen longest ago goes, trusted peers (*keep*) last."""

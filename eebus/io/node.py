@@ -4,9 +4,10 @@ The node moves messages, keeps the time and carries out effects; every decision 
 """
 
 import asyncio
+import contextlib
 import logging
 import random as randomness
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -220,6 +221,21 @@ class Node:
         if self._failure is not None:
             raise self._failure
 
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[int]:
+        """:meth:`run` around a block; yields the port. What broke meanwhile is raised at the end."""
+        task = asyncio.create_task(self.run())
+        waiting = asyncio.create_task(self.listening())
+        await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if not waiting.done():
+            waiting.cancel()
+            await task
+        try:
+            yield waiting.result()
+        finally:
+            self.stop()
+            await task
+
     async def listening(self) -> int:
         """Wait until the node can be dialled; returns the port."""
         await self._listening.wait()
@@ -305,6 +321,11 @@ class Node:
         self._want(ski)
         self._connections.dial_now(ski)
         self.emit(TrustChanged(ski, role))
+
+    def know(self, peer: PeerAddress) -> None:
+        """Dial a trusted peer at this address from now on, whatever is announced."""
+        self._book.fix(peer)
+        self._connections.dial_now(peer.ski)
 
     async def remove(self, ski: Ski) -> None:
         """Withdraw the trust in a peer; stored before it counts. Raises LocalError when there is none."""

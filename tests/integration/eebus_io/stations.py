@@ -80,20 +80,11 @@ class Station:
             random=lambda low, _high: low / 20,
         )
         self.node.act(self.device.start)
-        task = asyncio.create_task(self.node.run())
-        waiting = asyncio.create_task(self.node.listening())
-        await asyncio.wait({task, waiting}, timeout=LIMIT_S, return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
-        if task.done():
-            await task
         try:
-            yield self.node
+            async with self.node.running():
+                yield self.node
         finally:
-            self.node.stop()
-            try:
-                await asyncio.wait_for(task, LIMIT_S)
-            finally:
-                await asyncio.sleep(0.02)  # transports close their sockets in the next turns of the loop
+            await asyncio.sleep(0.02)  # transports close their sockets in the next turns of the loop
 
     def take_event(self, event: object) -> None:
         self.taking(event)
