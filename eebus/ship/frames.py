@@ -76,7 +76,8 @@ _DATA_START = b'\x02{"data":[{"header":[{"protocolId":"ee1.0"}]},{"payload":'
 _DATA_END = b"}]}"
 
 _PADDING = b"\x00 \t\r\n"
-_NOT_STRUCTURE = bytes(set(range(256)) - set(b"[]{}"))
+_NO_BRACKET = bytes(set(range(256)) - set(b"[]{}"))
+_NEITHER_BRACKET_NOR_QUOTE = bytes(set(_NO_BRACKET) - set(b'"\\'))
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
 
 _json = msgspec.json.Decoder()
@@ -168,21 +169,31 @@ def _check_bounds(text: bytes, max_depth: int, max_elements: int) -> None:
     """Refuse hostile nesting and element counts before anything is built from them."""
     if text.count(b",") >= max_elements:
         raise ExcessiveError(f"a message with more than {max_elements} elements")
-    remainder = _peel(text.translate(None, _NOT_STRUCTURE), max_depth)
-    if remainder and b'"' in text:
-        # brackets inside strings do not count, but looking for them is slow and hardly ever needed
-        remainder = _peel(_STRING.sub(b"", text).translate(None, _NOT_STRUCTURE), max_depth)
-    if remainder != _peel(remainder, 2):
+    if text.count(b"[") + text.count(b"{") <= max_depth:
+        return
+    if _is_deeper(_brackets(text), max_depth):
         raise ExcessiveError(f"a message nested deeper than {max_depth} levels")
 
 
-def _peel(structure: bytes, levels: int) -> bytes:
-    """Remove pairs of brackets from the inside outwards, lists and objects in turn, ``levels`` times in all.
+def _brackets(text: bytes) -> bytes:
+    """The brackets outside strings.
 
-    What remains is nested deeper, or is broken when nothing more can be removed.
+    Strings without brackets and escapes leave two quotes side by side; only if a quote stays over, strings
+    have to be looked for one by one, which is slow.
     """
-    for _ in range(0, levels, 2):
-        if not structure:
-            break
-        structure = structure.replace(b"[]", b"").replace(b"{}", b"")
-    return structure
+    brackets = text.translate(None, _NEITHER_BRACKET_NOR_QUOTE).replace(b'""', b"")
+    if b'"' in brackets:
+        return _STRING.sub(b"", text).translate(None, _NO_BRACKET)
+    return brackets
+
+
+def _is_deeper(brackets: bytes, max_depth: int) -> bool:
+    """Remove pairs from the inside outwards, lists and objects in turn, until the rest cannot be too deep."""
+    for removed in range(0, max_depth, 2):
+        if len(brackets) <= 2 * (max_depth - removed):
+            return False
+        rest = brackets.replace(b"[]", b"").replace(b"{}", b"")
+        if len(rest) == len(brackets):
+            return False  # brackets without a partner: no JSON, as the parser will find
+        brackets = rest
+    return True

@@ -216,6 +216,9 @@ def test_depth_within_the_bound(depth: int) -> None:
         b"\x02" + b"[" * 65 + b"]" * 65,
         b"\x02" + b'["]",' * 500 + b"1" + b"]" * 500,
         b"\x02" + b'["\\"[",' * 500 + b"1" + b"]" * 500,
+        b"\x02" + b'["]",' * 500 + b"1" + b',"["]' * 500,
+        b"\x02" + b'["\\"]\\"",' * 500 + b"1" + b',"\\"[\\""]' * 500,
+        b"\x02" + b'["\\\\","]",' * 500 + b"1" + b',"\\\\","["]' * 500,
         b"\x02[" + b"1," * 40_000 + b"1]",
         b"\x02" + b" " * 262_144,
     ],
@@ -223,6 +226,22 @@ def test_depth_within_the_bound(depth: int) -> None:
 def test_beyond_the_bounds(message: bytes) -> None:
     with pytest.raises(ExcessiveError):
         read(message)
+
+
+@given(
+    st.integers(1, 120), st.lists(st.sampled_from(["", "]", "[", "}{", '"', "\\"]), min_size=1, max_size=6)
+)
+def test_strings_cannot_hide_the_depth(depth: int, decoys: list[str]) -> None:
+    value: object = 1
+    for level in range(depth):
+        decoy = decoys[level % len(decoys)]
+        value = [decoy, value, decoy] if level % 2 else {decoy: value, "k": decoy}
+    message = b"\x02" + json.dumps({"x": value}, separators=(",", ":")).encode()
+    if depth + 1 > 64:
+        with pytest.raises(ExcessiveError):
+            read(message)
+    elif depth + 1 <= 32:
+        assert isinstance(read(message), Ignorable)
 
 
 def test_brackets_in_strings_do_not_count() -> None:
