@@ -2,12 +2,12 @@
 
 Each phase is a table of rows that can be laid beside the specification. The first row that names the state
 and the event, and whose condition holds, is taken: its action runs, then the state changes. An event without
-a row is ignored.
+a row is ignored. States and events are whole numbers because every message looks them up.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from enum import Enum, auto
+from enum import IntEnum, auto
 from typing import Any
 
 from eebus.ship.effects import (
@@ -33,7 +33,7 @@ REJECTED = "Node rejected by application"
 _MAX_REASON_BYTES = 123
 
 
-class State(Enum):
+class State(IntEnum):
     """The states of SHIP 13.4, named as in the specification where it names them.
 
     A state ending in INIT, HELLO, HELLO_OK, PROTOCOL_OK and PIN_ASK_OK are passed through at once.
@@ -89,7 +89,7 @@ PHASES: dict[State, Phase] = {
 }
 
 
-class Event(Enum):
+class Event(IntEnum):
     """What can happen to a connection. A message raises its own event, that of its family, and MESSAGE."""
 
     START = auto()
