@@ -30,6 +30,7 @@ class DialSchedule:
         self._failing_since: float | None = None
         self._up_since: float | None = None
         self._dialling = False
+        self._muted = False
         self._next: float | None = None
         self._plan(now)
 
@@ -74,15 +75,15 @@ class DialSchedule:
         if self._up_since is not None and now - self._up_since >= _STABLE_S:
             self._attempts = 0
         self._up_since = None
+        muted, self._muted = self._muted, False
         if cause is EndCause.REMOTE_REMOVAL:
             self._next = None
-        else:
+        elif not muted:
             self._plan(now)
 
     def mute(self, now: float) -> None:
-        """All connections were closed because the peer no longer answered on them (rule 12.4-6)."""
-        self._dialling = False
-        self._up_since = None
+        """All connections are being closed because the peer no longer answers on them (rule 12.4-6)."""
+        self._muted = True
         self._next = now + self._uniform(*_MUTE_DELAY_S)
 
     def request(self, now: float) -> None:

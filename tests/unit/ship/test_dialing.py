@@ -106,7 +106,12 @@ def test_mute_peer_is_dialled_after_a_short_while() -> None:
     schedule = DialSchedule(middle, 0.0)
     schedule.connection_up()
     schedule.mute(100.0)
+    schedule.ended(EndCause.LOCAL_CLOSE, 100.5)
     assert due_in(schedule, 100.0) == 6.5
+    schedule.begin()
+    schedule.connection_up()
+    schedule.ended(EndCause.TRANSPORT_LOST, 110.0)
+    assert due_in(schedule, 110.0) == 6.5, "the ordinary back-off again"
 
 
 def test_double_connections_are_no_error_for_the_user() -> None:

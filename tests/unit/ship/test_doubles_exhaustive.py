@@ -377,3 +377,22 @@ def test_exactly_one_connection_remains(
         finals += 1
         assert final.survivors() == [True]
     assert finals > 0
+
+
+@pytest.mark.parametrize("tls_1_3", [False, True], ids=["TLS1.2", "TLS1.3"])
+@pytest.mark.parametrize("we_are_bigger", [False, True], ids=["smaller", "bigger"])
+@pytest.mark.parametrize("peer", PEERS)
+def test_new_connection_displaces_one_that_is_dead_at_the_peer(
+    peer: Callable[[bool], Node], we_are_bigger: bool, tls_1_3: bool
+) -> None:
+    """The peer has restarted and dials; we still believe in the old connection."""
+    ours = Ours(we_are_bigger)
+    old = Connection(US, open_at={US: True, PEER: False})
+    ours.dialling(0, -100.0)
+    ours.upgrade(0, -100.0)
+    ours.upgraded(0, True, -99.0)
+    ours.alive(0)
+    world = World({US: ours, PEER: peer(not we_are_bigger)}, tls_1_3, connections=[old])
+    for final in explore(world):
+        assert final.survivors() == [True]
+        assert not final.connections[0].open_at[US]
