@@ -1,81 +1,76 @@
-"""How fast frames become datagrams and datagrams become frames, on one core.
+"""Frames to datagrams and back, on one core, ours and the Go stack's in turn."""
 
-The work is the same as for a peer: JSON text of a SHIP data message to a typed datagram, and a typed datagram
-to the JSON text that SHIP wraps. Run it alone with ``python -m tests.bench.codec``.
-"""
+from __future__ import annotations
 
 import json
-import statistics
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sized
 from pathlib import Path
-from typing import TypeVar
 
-import msgspec
-
-from eebus.jsonform import merge_members
+from eebus.ids import ShipId
+from eebus.ship.frames import Data, decode, encode_data
+from eebus.ship.settings import ShipSettings
 from eebus.spine.datagram import Datagram, decode_datagram, encode_datagram
+from tests.bench.table import Figure, Target
+from tests.interop.json_peer import JsonPeer
 
-CAPTURES = Path(__file__).parents[1] / "captures"
-
-_Item = TypeVar("_Item")
-
-
-@dataclass(frozen=True, slots=True)
-class CodecFigures:
-    """Medians over the rounds, and the mean size of the frames."""
-
-    frames: int
-    mean_bytes: float
-    decoded_per_s: float
-    encoded_per_s: float
+RECORDING = Path(__file__).parents[1] / "captures" / "eebus-go-controlbox-hems.jsonl"
+ROUNDS = 5
+ROUND_S = 1.0
+DECODED = Target(hold=1.0, aim=1.5, good="high")
+ENCODED = Target(hold=3.0, aim=6.0, good="high")
 
 
-def captured_frames(path: Path) -> list[bytes]:
-    """The SPINE frames of a capture as JSON text."""
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
-    return [line["text"].encode() for line in lines if line.get("type") == 2]
-
-
-def decode_frame(frame: bytes) -> Datagram:
-    """From the text of a SHIP data message to the datagram."""
-    data = merge_members(msgspec.json.decode(frame)["data"])
-    return decode_datagram(merge_members(data["payload"])["datagram"])
-
-
-def measure(frames: Sequence[bytes], *, rounds: int = 7, round_s: float = 0.3) -> CodecFigures:
-    """Decode and encode the frames again and again."""
-    datagrams = [decode_frame(frame) for frame in frames]
-    return CodecFigures(
-        frames=len(frames),
-        mean_bytes=statistics.fmean(map(len, frames)),
-        decoded_per_s=_rate(decode_frame, frames, rounds, round_s),
-        encoded_per_s=_rate(encode_datagram, datagrams, rounds, round_s),
-    )
-
-
-def _rate(work: Callable[[_Item], object], items: Sequence[_Item], rounds: int, round_s: float) -> float:
-    rates: list[float] = []
-    for _ in range(rounds):
-        done, start = 0, time.perf_counter()
-        while (elapsed := time.perf_counter() - start) < round_s:
-            for item in items:
-                work(item)
-            done += len(items)
-        rates.append(done / elapsed)
-    return statistics.median(rates)
-
-
-def main() -> None:
-    """Print the figures for each capture."""
-    for path in sorted(CAPTURES.glob("*.jsonl")):
-        figures = measure(captured_frames(path))
-        print(  # noqa: T201
-            f"{path.stem}: {figures.frames} frames of {figures.mean_bytes:.0f} bytes, "
-            f"{figures.decoded_per_s:.0f} decoded/s, {figures.encoded_per_s:.0f} encoded/s"
+async def measure(go_program: Path, directory: Path) -> list[Figure]:
+    """Measure both ways, round by round in turn."""
+    frames = _frames()
+    datagrams = [_decoded(frame) for frame in frames]
+    go = await JsonPeer.launch([str(go_program), "-mode", "codec"], directory / "codec.log")
+    try:
+        decoding = await _in_turn(go, "decode", lambda: [_decoded(frame) for frame in frames])
+        encoding = await _in_turn(
+            go, "encode", lambda: [encode_data(encode_datagram(datagram)) for datagram in datagrams]
         )
+    finally:
+        await go.quit()
+    mean = sum(map(len, frames)) / len(frames)
+    return [
+        Figure.ratio(f"frames of {mean:.0f} bytes decoded to datagrams", *decoding, "/s", DECODED),
+        Figure.ratio(f"datagrams encoded to frames of {mean:.0f} bytes", *encoding, "/s", ENCODED),
+    ]
 
 
-if __name__ == "__main__":
-    main()
+async def _in_turn(go: JsonPeer, command: str, once: Callable[[], Sized]) -> tuple[list[float], list[float]]:
+    ours, theirs = [], []
+    for _ in range(ROUNDS):
+        ours.append(_per_second(once))
+        data = await go.call(command, file=str(RECORDING), seconds=ROUND_S)
+        theirs.append(float(data["frames_per_s"]))
+    return ours, theirs
+
+
+def _per_second(once: Callable[[], Sized]) -> float:
+    done = 0
+    started = time.perf_counter()
+    while (spent := time.perf_counter() - started) < ROUND_S:
+        done += len(once())
+    return done / spent
+
+
+def _frames() -> list[bytes]:
+    lines = [json.loads(line) for line in RECORDING.read_text().splitlines()]
+    return [b"\x02" + line["text"].encode() for line in lines if line.get("type") == 2]
+
+
+_SETTINGS = ShipSettings(local_ship_id=ShipId("bench"))
+
+
+def _decoded(frame: bytes) -> Datagram:
+    read = decode(
+        frame,
+        max_bytes=_SETTINGS.max_message_bytes,
+        max_depth=_SETTINGS.max_depth,
+        max_elements=_SETTINGS.max_elements,
+    )
+    assert isinstance(read, Data)
+    return decode_datagram(read.datagram)
