@@ -189,10 +189,11 @@ class EnergyGuard(Handler):
         Raises LocalError when no (or more than one possible) partner is ready.
         """
         system = self._pick(ski)
+        counter = self._send_limit(system, direction, limit, turn)
         ends_at = None if limit.duration_s is None else turn.now + limit.duration_s
         self._orders[system.ski, direction] = _Order(limit, ends_at)
         system.opened = True
-        return self._send_limit(system, direction, turn)
+        return counter
 
     def deactivate(self, direction: Direction, turn: Turn, *, ski: Ski | None = None) -> int:
         """Take the limit back. Returns the message counter; raises as :meth:`write_limit`."""
@@ -266,7 +267,7 @@ class EnergyGuard(Handler):
         for (ski, direction), order in list(self._orders.items()):
             if order.due_at is not None and turn.now >= order.due_at:
                 order.due_at = None
-                self._repeat(ski, direction, turn)
+                self._repeat(ski, direction, order.now(turn.now), turn)
 
     def on_event(self, event: object, turn: Turn) -> None:
         match event:
@@ -378,14 +379,14 @@ class EnergyGuard(Handler):
             if key not in self._orders:
                 value_w = self._known_value(system, direction, turn)
                 self._orders[key] = _Order(Limit(active=False, value_w=value_w), ends_at=None)
-            self._send_limit(system, direction, turn)
+            self._send_limit(system, direction, self._orders[key].now(turn.now), turn)
 
-    def _repeat(self, ski: Ski, direction: Direction, turn: Turn) -> None:
+    def _repeat(self, ski: Ski, direction: Direction, limit: Limit, turn: Turn) -> None:
         for system in self._systems.values():
             if system.ski == ski and system.ready_at is not None:
                 self._sender.hasten(turn.now)
                 self._beat(turn)
-                self._send_limit(system, direction, turn)
+                self._send_limit(system, direction, limit, turn)
 
     def _answered(self, ski: Ski, reference: int, number: int | None, text: str, turn: Turn) -> None:
         if (ski, reference) not in self._asked:
@@ -408,10 +409,9 @@ class EnergyGuard(Handler):
         if data is not None and not self._silent:
             turn.set_data(self._heartbeat, HEARTBEAT_FUNCTION, data, force=True)
 
-    def _send_limit(self, system: _System, direction: Direction, turn: Turn) -> int:
+    def _send_limit(self, system: _System, direction: Direction, limit: Limit, turn: Turn) -> int:
         """Number, flag and value always together; an end that shall go needs the delete filter."""
         profile = profile_of(direction)
-        limit = self._orders[system.ski, direction].now(turn.now)
         stored = limit_item(_remote(system, turn), system.entity, profile)
         if stored is None:
             raise LocalError(f"the partner has no limit for {direction}")

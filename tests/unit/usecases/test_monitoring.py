@@ -1,0 +1,407 @@
+"""MGCP and MPC: our grid connection point against a reader, the official GCP cases, flags and signs."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from eebus.errors import LocalError
+from eebus.ids import PeerRole, Ski
+from eebus.spine.device import LocalDevice
+from eebus.spine.handler import Peer
+from eebus.spine.model.common import ScaledNumber
+from eebus.spine.model.electrical_connection import (
+    ElectricalConnectionDescriptionListData,
+    ElectricalConnectionParameterDescriptionData,
+    ElectricalConnectionParameterDescriptionListData,
+)
+from eebus.spine.model.measurement import (
+    MeasurementData,
+    MeasurementDescriptionData,
+    MeasurementDescriptionListData,
+    MeasurementListData,
+)
+from eebus.spine.stack import SpineStack
+from eebus.spine.values import to_float
+from eebus.usecases.house import ALL_GRID_VALUES
+from eebus.usecases.monitoring import MonitoringServer, MonitoringSettings
+from eebus.usecases.monitoring_data import (
+    MGCP,
+    MONITORING_PROFILES,
+    MPC,
+    MonitoringProfile,
+    Quantity,
+    Reading,
+    ValueState,
+    read_measurements,
+)
+from eebus.usecases.monitoring_reader import MeasurementReceived, MonitoringReader
+from tests.unit.usecases.twin import Wire
+
+METER, READER = Ski("1" * 40), Ski("2" * 40)
+MEASUREMENTS = "measurementListData"
+
+
+class Bench:
+    """A reporting node and a reading node."""
+
+    def __init__(self, settings: MonitoringSettings | None = None) -> None:
+        settings = settings or MonitoringSettings(optional=ALL_GRID_VALUES)
+        self.wire = Wire()
+        meter = LocalDevice("d:_n:Test_Meter-1", "SubMeter")
+        self.server = MonitoringServer(meter, meter.add_entity("GridConnectionPointOfPremises"), settings)
+        reading = LocalDevice("d:_n:Test_Reader-1", "EnergyManagementSystem")
+        self.reader = MonitoringReader(reading, reading.add_entity("CEM"), settings.profile)
+        for ski, device, handler in ((METER, meter, self.server), (READER, reading, self.reader)):
+            stack = SpineStack(device, utc_now=self.wire.clock.utc_now)
+            stack.add_handler(handler)
+            self.wire.add(ski, stack)
+        self.connect()
+
+    def connect(self) -> None:
+        self.wire.connect(Peer(METER, PeerRole.DEVICE), Peer(READER, PeerRole.CONTROL_BOX))
+
+    def publish(self, **readings: float | Reading) -> None:
+        sample: Mapping[Quantity, Reading] = {
+            Quantity(name): value if isinstance(value, Reading) else Reading(value)
+            for name, value in readings.items()
+        }
+        self.wire.run(METER, lambda turn: self.server.publish(sample, turn))
+
+    def value(self, quantity: Quantity) -> float | None:
+        return self.reader.values(METER).get(quantity)
+
+    def published(self) -> dict[int | None, MeasurementData]:
+        feature = self.wire.nodes[METER].stack.device.entities[1,].find_feature("Measurement", "server")
+        assert feature is not None
+        data = feature.data(MEASUREMENTS)
+        assert isinstance(data, MeasurementListData)
+        return {item.measurement_id: item for item in data.measurement_data or ()}
+
+    def notifies(self) -> int:
+        sent = [entry for entry in self.wire.nodes[METER].log if isinstance(entry, bytes)]
+        return sum(
+            b'"cmdClassifier":"notify"' in entry and b'"measurementListData"' in entry for entry in sent
+        )
+
+
+# -------------------------------------------------------------------------------------------- official cases
+
+
+def test_ATC_MGCP_COM_PT_GCPPolling_001() -> None:
+    bench = Bench()
+    bench.publish(power=100.0)
+    remote = bench.wire.run(READER, lambda turn: turn.remote(METER))
+    assert remote is not None
+    [feature] = remote.find_features("Measurement", "server")
+    client = bench.wire.nodes[READER].stack.device.entities[1,].find_feature("Measurement", "client")
+    assert client is not None
+    for _ in range(5):
+        bench.wire.wait(10)
+        before = len(bench.wire.nodes[METER].log)
+        bench.wire.run(READER, lambda turn: turn.read(METER, client, feature.address, MEASUREMENTS))
+        assert len(bench.wire.nodes[METER].log) == before + 1
+
+
+def test_ATC_MGCP_COM_PT_GCPNotification_001() -> None:
+    bench = Bench()
+    for power_w in (100.0, -200.0, 300.0, -400.0, 500.0):
+        bench.wire.wait(60)
+        bench.publish(power=power_w)
+        assert bench.value(Quantity.POWER) == power_w
+
+
+@pytest.mark.parametrize("power_w", [2500.0, -1530.0])
+def test_ATC_MGCP_SCE2_PT_GCPTotalActivePower_001(power_w: float) -> None:
+    bench = Bench()
+    bench.publish(power=power_w)
+    assert bench.value(Quantity.POWER) == power_w
+    bench.wire.wait(10)
+    bench.publish(power=power_w * 2)
+    assert bench.value(Quantity.POWER) == power_w * 2
+    assert to_float(bench.published()[0].value) == power_w * 2
+    assert bench.published()[0].value_state == "normal"
+
+
+def test_ATC_MGCP_SCE3_PT_GCPTotalFeedInEnergy_001_unchanged_while_consuming() -> None:
+    bench = Bench()
+    bench.publish(energy_produced=65432.0, energy_consumed=1000.0)
+    bench.wire.wait(120)
+    bench.publish(energy_produced=65432.0, energy_consumed=1250.0)
+    assert bench.value(Quantity.ENERGY_PRODUCED) == 65432.0
+    assert bench.value(Quantity.ENERGY_CONSUMED) == 1250.0
+
+
+def test_ATC_MGCP_SCE3_PT_GCPTotalFeedInEnergy_002_runs_downwards_while_producing() -> None:
+    bench = Bench()
+    bench.publish(energy_produced=65432.0)
+    assert to_float(bench.published()[1].value) == -65432.0
+    bench.wire.wait(120)
+    bench.publish(energy_produced=65682.0)
+    assert to_float(bench.published()[1].value) == -65682.0
+
+
+def test_ATC_MGCP_SCE4_PT_GCPTotalConsumedEnergy_001_and_002() -> None:
+    bench = Bench()
+    bench.publish(energy_consumed=1000.0, energy_produced=0.0)
+    bench.wire.wait(120)
+    bench.publish(energy_consumed=1250.0)
+    assert to_float(bench.published()[2].value) == 1250.0
+    bench.wire.wait(120)
+    bench.publish(energy_consumed=1250.0, energy_produced=90.0)
+    assert to_float(bench.published()[2].value) == 1250.0
+
+
+@pytest.mark.parametrize("phase", ["a", "b", "c"])
+@pytest.mark.parametrize("current_a", [6.25, -6.25])
+def test_ATC_MGCP_SCE5_PT_GCPActiveACCurrent(phase: str, current_a: float) -> None:
+    bench = Bench()
+    bench.publish(**{f"current_{phase}": current_a})
+    assert bench.value(Quantity(f"current_{phase}")) == current_a
+
+
+@pytest.mark.parametrize("phase", ["a", "b", "c", "ab", "bc", "ca"])
+def test_ATC_MGCP_SCE6_PT_GCPACVoltage(phase: str) -> None:
+    quantity = Quantity(f"voltage_{phase}")
+    bench = Bench(MonitoringSettings(optional=ALL_GRID_VALUES | {quantity}))
+    bench.publish(**{quantity.value: 230.4})
+    assert bench.reader.values(METER) == {quantity: 230.4}
+
+
+def test_ATC_MGCP_SCE7_PT_GCPFrequency_001() -> None:
+    bench = Bench()
+    bench.publish(frequency=49.98)
+    assert bench.value(Quantity.FREQUENCY) == 49.98
+
+
+@pytest.mark.parametrize("state", [ValueState.OUT_OF_RANGE, ValueState.ERROR])
+@pytest.mark.parametrize("profile", MONITORING_PROFILES, ids=["MPC", "MGCP"])
+@pytest.mark.parametrize("value", [-9999.0, None])
+def test_ATC_SCE_NT_MATotalActivePower_002_flagged_values_are_discarded(
+    profile: MonitoringProfile, state: ValueState, value: float | None
+) -> None:
+    bench = Bench(MonitoringSettings(profile))
+    bench.publish(power=400.0)
+    bench.wire.wait(10)
+    bench.publish(power=Reading(value, state))
+    assert bench.value(Quantity.POWER) == 400.0
+    bench.wire.wait(10)
+    bench.publish(power=500.0)
+    assert bench.value(Quantity.POWER) == 500.0
+
+
+@pytest.mark.parametrize("quantity", [p.quantity for p in MPC.points], ids=lambda q: str(q.value))
+def test_ATC_MPC_every_value_arrives_with_its_sign(quantity: Quantity) -> None:
+    bench = Bench(MonitoringSettings(MPC, optional=frozenset({quantity}) - MPC.mandatory))
+    signed = quantity.name.startswith(("POWER", "CURRENT"))
+    for value in (12.0, -12.0 if signed else 13.0):
+        bench.wire.wait(70)
+        bench.publish(**{quantity.value: value})
+        assert bench.reader.values(METER) == {quantity: value}
+
+
+# --------------------------------------------------------------------------------------------- publishing
+
+
+def test_what_was_never_measured_is_left_out_and_nothing_is_invented() -> None:
+    bench = Bench()
+    assert bench.published() == {}
+    bench.publish(power=100.0)
+    assert set(bench.published()) == {0}
+
+
+def test_a_disturbed_sensor_reports_its_state_and_no_number() -> None:
+    bench = Bench()
+    bench.publish(power=100.0)
+    bench.wire.wait(5)
+    bench.publish(power=Reading(None, ValueState.ERROR))
+    item = bench.published()[0]
+    assert (item.value, item.value_state) == (None, "error")
+
+
+def test_power_is_told_once_a_second_at_most_and_the_last_value_is_never_lost() -> None:
+    bench = Bench()
+    bench.publish(power=1.0)
+    told = bench.notifies()
+    for power_w in range(2, 12):
+        bench.wire.wait(0.05)
+        bench.publish(power=float(power_w))
+    assert bench.notifies() == told
+    bench.wire.wait(1)
+    assert bench.notifies() == told + 1
+    assert bench.value(Quantity.POWER) == 11.0
+
+
+def test_no_notify_without_change() -> None:
+    bench = Bench()
+    bench.publish(power=100.0, energy_consumed=5.0)
+    told = bench.notifies()
+    for _ in range(100):
+        bench.wire.wait(2)
+        bench.publish(power=100.2, energy_consumed=5.0)
+    assert bench.notifies() == told
+
+
+def test_energy_is_told_once_a_minute_and_a_disturbance_at_once() -> None:
+    bench = Bench()
+    bench.publish(energy_consumed=5.0)
+    told = bench.notifies()
+    bench.wire.wait(30)
+    bench.publish(energy_consumed=6.0)
+    assert bench.notifies() == told
+    bench.wire.wait(30)
+    assert bench.value(Quantity.ENERGY_CONSUMED) == 6.0
+    bench.wire.wait(2)
+    bench.publish(energy_consumed=Reading(None, ValueState.ERROR))
+    assert bench.published()[2].value_state == "error"
+
+
+def test_the_sign_of_the_counter_is_a_switch() -> None:
+    bench = Bench(MonitoringSettings(negative_production_counters=False))
+    bench.publish(energy_produced=65432.0)
+    assert to_float(bench.published()[1].value) == 65432.0
+    assert bench.value(Quantity.ENERGY_PRODUCED) == 65432.0
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_the_number_of_phases_is_a_switch(announced: bool) -> None:
+    bench = Bench(MonitoringSettings(announce_connected_phases=announced))
+    entity = bench.wire.nodes[METER].stack.device.entities[1,]
+    feature = entity.find_feature("ElectricalConnection", "server")
+    assert feature is not None
+    data = feature.data("electricalConnectionDescriptionListData")
+    assert isinstance(data, ElectricalConnectionDescriptionListData)
+    [item] = data.electrical_connection_description_data or ()
+    assert item.ac_connected_phases == (3 if announced else None)
+    assert item.positive_energy_direction == "consume"
+
+
+def test_a_single_phase_connection_measures_phase_a() -> None:
+    bench = Bench(MonitoringSettings(phases=1, optional=frozenset({Quantity.CURRENT_A})))
+    entity = bench.wire.nodes[METER].stack.device.entities[1,]
+    feature = entity.find_feature("ElectricalConnection", "server")
+    assert feature is not None
+    data = feature.data("electricalConnectionParameterDescriptionListData")
+    assert isinstance(data, ElectricalConnectionParameterDescriptionListData)
+    phases = [i.ac_measured_phases for i in data.electrical_connection_parameter_description_data or ()]
+    assert phases == ["a", None, None, "a"]
+
+
+@pytest.mark.parametrize(
+    ("phases", "optional"),
+    [(1, {Quantity.VOLTAGE_B}), (0, set()), (3, {Quantity.POWER_A})],
+)
+def test_impossible_settings_are_refused(phases: int, optional: set[Quantity]) -> None:
+    with pytest.raises(LocalError):
+        MonitoringSettings(phases=phases, optional=frozenset(optional))
+
+
+def test_only_the_scenarios_with_values_are_announced() -> None:
+    bench = Bench(MonitoringSettings())
+    remote = bench.wire.run(READER, lambda turn: turn.remote(METER))
+    assert remote is not None
+    [use_case] = remote.use_cases(MGCP.use_case, "GridConnectionPoint")
+    assert use_case.scenarios == {2, 3, 4}
+
+
+def test_the_complete_description_set_is_the_one_of_the_reference() -> None:
+    bench = Bench()
+    entity = bench.wire.nodes[METER].stack.device.entities[1,]
+    feature = entity.find_feature("Measurement", "server")
+    assert feature is not None
+    data = feature.data("measurementDescriptionListData")
+    assert isinstance(data, MeasurementDescriptionListData)
+    scopes = [item.scope_type for item in data.measurement_description_data or ()]
+    assert scopes == [
+        "acPowerTotal",
+        "gridFeedIn",
+        "gridConsumption",
+        *["acCurrent"] * 3,
+        *["acVoltage"] * 3,
+        "acFrequency",
+    ]
+
+
+# ------------------------------------------------------------------------------------------------ reading
+
+
+def test_the_reader_starts_again_after_a_reconnect() -> None:
+    bench = Bench()
+    bench.publish(power=100.0)
+    bench.wire.cut(METER, READER)
+    assert bench.reader.values(METER) == {}
+    bench.wire.wait(10)
+    bench.publish(power=200.0)
+    bench.connect()
+    assert bench.value(Quantity.POWER) == 200.0
+    bench.wire.wait(10)
+    bench.publish(power=300.0)
+    assert bench.value(Quantity.POWER) == 300.0
+
+
+def test_changes_are_events_of_the_reader() -> None:
+    bench = Bench()
+    bench.publish(power=100.0)
+    received = [
+        event
+        for event in bench.wire.nodes[READER].events(MeasurementReceived)
+        if isinstance(event, MeasurementReceived)
+    ]
+    assert [(e.ski, e.entity, e.quantity, e.value) for e in received] == [
+        (METER, (1,), Quantity.POWER, 100.0)
+    ]
+
+
+def _lists(
+    phase: str | None = "abc", reference: str | None = "neutral", scope: str = "acPowerTotal"
+) -> tuple[MeasurementDescriptionListData, ElectricalConnectionParameterDescriptionListData]:
+    return (
+        MeasurementDescriptionListData(
+            measurement_description_data=(
+                MeasurementDescriptionData(measurement_id=7, measurement_type="power", scope_type=scope),
+            )
+        ),
+        ElectricalConnectionParameterDescriptionListData(
+            electrical_connection_parameter_description_data=(
+                ElectricalConnectionParameterDescriptionData(
+                    electrical_connection_id=1,
+                    parameter_id=3,
+                    measurement_id=7,
+                    ac_measured_phases=phase,
+                    ac_measured_in_reference_to=reference,
+                ),
+            )
+        ),
+    )
+
+
+def _measured(
+    value: ScaledNumber | None, state: str | None = None, kind: str | None = "value"
+) -> MeasurementListData:
+    return MeasurementListData(
+        measurement_data=(MeasurementData(measurement_id=7, value_type=kind, value=value, value_state=state),)
+    )
+
+
+def test_a_value_without_description_is_not_interpreted() -> None:
+    assert read_measurements(MPC, None, None, _measured(ScaledNumber(number=1, scale=0))) == {}
+    described, parameters = _lists(phase=None, scope="acPower")
+    assert read_measurements(MPC, described, None, _measured(ScaledNumber(number=1, scale=0))) == {}
+    assert read_measurements(MPC, described, parameters, None) == {}
+
+
+def test_numbers_of_real_devices_are_read() -> None:
+    described, parameters = _lists()
+    reading = read_measurements(MPC, described, parameters, _measured(ScaledNumber(number=123456, scale=-2)))
+    assert reading == {Quantity.POWER: Reading(1234.56)}
+    empty = read_measurements(MPC, described, parameters, _measured(ScaledNumber()))
+    assert empty[Quantity.POWER].value is None
+    odd = read_measurements(MPC, described, parameters, _measured(ScaledNumber(number=5), "fine"))
+    assert odd[Quantity.POWER].state is ValueState.NORMAL
+    average = _measured(ScaledNumber(number=5), kind="averageValue")
+    assert read_measurements(MPC, described, parameters, average) == {}
+
+
+def test_phase_values_are_told_apart_by_the_parameter_description() -> None:
+    described, parameters = _lists(phase="b", scope="acPower")
+    reading = read_measurements(MPC, described, parameters, _measured(ScaledNumber(number=-5, scale=0)))
+    assert reading == {Quantity.POWER_B: Reading(-5.0)}
