@@ -95,7 +95,9 @@ class HousePeer(JsonPeer):
     async def wait_until(self, is_so: Callable[[HouseView], bool], timeout_s: float = 10.0) -> None:
         """Look again and again until it is so."""
         async with asyncio.timeout(timeout_s):
-            while not is_so(await self.view()):
+            while True:
+                if is_so(await self.view()):
+                    return
                 await asyncio.sleep(0.1)
 
     async def state(self, direction: Direction) -> str:
