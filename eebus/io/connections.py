@@ -247,6 +247,23 @@ class Connections:
             and bool(self._book.targets(record.ski))
         )
 
+    async def attach(self, role: ShipRole, link: Link, peer: PeerCertificate, address: str) -> None:
+        """Run a connection over a link that is open already and whose peer is proven by other means.
+
+        Raises RemoteError when the peer is refused.
+        """
+        if role is ShipRole.SERVER:
+            number = self.admit_arrival(peer, address)
+        else:
+            record, now = self._peer(peer.ski), self._clock.monotonic()
+            number = self._register(record)
+            record.connections.dial_started(number, now)
+            record.connections.upgrade_requested(number, now)
+        try:
+            await self._run(self._by_number[number], number, role, link, peer, address)
+        finally:
+            self._end(number)
+
     # -- both directions -----------------------------------------------------------------------------
 
     def _peer(self, ski: Ski) -> _Peer:

@@ -17,7 +17,7 @@ class PersistTrust:
 
 @dataclass(frozen=True, slots=True)
 class NodeListening:
-    """The node can be dialled."""
+    """The node is up and, unless the port is 0, can be dialled."""
 
     port: int
 

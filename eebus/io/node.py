@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import logging
 import random as randomness
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -33,6 +33,7 @@ from eebus.io.events import (
     ShipIdLearned,
     TrustChanged,
 )
+from eebus.io.link import Link
 from eebus.io.listener import Arrival, Listener, ListenerSettings
 from eebus.io.mdns import Announcement, FoundService, Mdns, MdnsSettings
 from eebus.io.pump import Pump, short
@@ -71,6 +72,8 @@ _STORE_WAIT_S = 1.0
 class NodeSettings:
     """Everything about a node that its owner may choose."""
 
+    listen: bool = True
+    """False: a silent client, as some control boxes are; then nothing can be announced either."""
     host: str = ""
     """Where to listen; empty: all addresses, IPv4 and IPv6."""
     port: int = 4712
@@ -116,7 +119,8 @@ class NodeSnapshot:
 
     ski: Ski
     ship_id: ShipId
-    port: int | None
+    port: int
+    """0 while the node does not listen."""
     announced_addresses: tuple[str, ...]
     connections: tuple[ConnectionSnapshot, ...]
     pairing_requests: tuple[PairingRequest, ...]
@@ -182,7 +186,7 @@ class Node:
             clock,
         )
         self._mdns: Mdns | None = None
-        self._port: int | None = None
+        self._port = 0
         self._group: asyncio.TaskGroup | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._trust_lock = asyncio.Lock()
@@ -197,22 +201,21 @@ class Node:
 
         Raises LocalError when the port is taken.
         """
-        self._port = self._listener.open()
+        self._port = self._listener.open() if self._settings.listen else 0
         async with asyncio.TaskGroup() as group:
             self._group = group
-            services = [
-                group.create_task(self._listener.serve(group)),
-                group.create_task(self._alarm.run()),
-            ]
-            self._mdns = self._make_mdns(self._port)
-            if self._mdns is not None:
-                services.append(group.create_task(self._mdns.run()))
+            accepting = [self._supervise(self._listener.serve(group))] if self._settings.listen else []
+            services = [self._supervise(self._alarm.run()), *accepting]
+            if (mdns := self._make_mdns(self._port)) is not None:
+                self._mdns = mdns
+                services.append(self._supervise(mdns.run()))
             for entry in self._trust:
                 self._want(entry.ski)
             self.emit(NodeListening(self._port))
             self._listening.set()
             await self._ending.wait()
-            services[0].cancel()
+            for task in accepting:
+                task.cancel()
             await self._say_goodbye()
             for task in services:
                 task.cancel()
@@ -221,9 +224,24 @@ class Node:
         if self._failure is not None:
             raise self._failure
 
+    def _supervise(self, service: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        """A part that runs as long as the node; when it breaks, the node ends with its error."""
+
+        async def run() -> None:
+            try:
+                await service
+            except Exception as error:
+                self.fail(error)
+
+        assert self._group is not None
+        return self._group.create_task(run())
+
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[int]:
-        """:meth:`run` around a block; yields the port. What broke meanwhile is raised at the end."""
+        """:meth:`run` around a block; yields the port. What broke meanwhile is raised at the end.
+
+        A node that does not listen has port 0.
+        """
         task = asyncio.create_task(self.run())
         waiting = asyncio.create_task(self.listening())
         await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
@@ -237,9 +255,8 @@ class Node:
             await task
 
     async def listening(self) -> int:
-        """Wait until the node can be dialled; returns the port."""
+        """Wait until the node can be dialled; returns the port (0: it does not listen)."""
         await self._listening.wait()
-        assert self._port is not None
         return self._port
 
     def stop(self) -> None:
@@ -261,10 +278,11 @@ class Node:
 
     def _make_mdns(self, port: int) -> Mdns | None:
         settings = self._settings
-        if not (settings.announce or settings.discover):
+        announces = settings.announce and settings.listen
+        if not (announces or settings.discover):
             return None
         announcement = None
-        if settings.announce:
+        if announces:
             announcement = Announcement(
                 instance_label(settings.service, self._identity.ski),
                 host_label(self._identity.ski),
@@ -292,6 +310,17 @@ class Node:
         effects = self._stack.run(self._clock.monotonic(), lambda turn: results.append(action(turn)))
         self._take_turn(effects)
         return results[0]
+
+    async def attach(self, role: ShipRole, link: Link, peer: PeerCertificate, address: str) -> None:
+        """Run a connection over a link that is open already, for example one in memory, to its end.
+
+        Whoever made the link vouches for the peer. Raises RemoteError when the peer is refused.
+        """
+        await self._connections.attach(role, link, peer, address)
+
+    def keep_time(self) -> None:
+        """Do what is due now. The node does so by itself; tests with a clock of their own call it."""
+        self._on_time(self._clock.monotonic())
 
     async def accept(self, ski: Ski, role: PeerRole, *, replace: bool = False) -> None:
         """Trust a peer from now on; stored before it counts.
@@ -396,12 +425,9 @@ class Node:
         for ski in list(self._connections.due_dials(now)):
             self._start(self._connections.dial(ski))
 
-    def _start(self, work: Awaitable[None]) -> None:
-        async def do() -> None:
-            await work
-
-        assert self._group is not None
-        task = self._group.create_task(do())
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        """Something that ends by itself, and gets a little time for that when the node stops."""
+        task = self._supervise(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

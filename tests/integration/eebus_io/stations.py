@@ -118,9 +118,8 @@ class Station:
 
     def dials(self, other: "Station") -> None:
         """Give the node the fixed address of another running one."""
-        port = other.node.snapshot().port
-        assert port is not None
-        self.settings = replace(self.settings, peers=(PeerAddress(other.ski, "127.0.0.1", port),))
+        address = PeerAddress(other.ski, "127.0.0.1", other.node.snapshot().port)
+        self.settings = replace(self.settings, peers=(address,))
 
 
 def gateway(name: str = "gateway", **options: object) -> Station:

@@ -29,7 +29,7 @@ async def test_limits_failsafe_values_and_read_back() -> None:
     house, box = gateway(), ControlBoxSimulator(identity("box"), BoxSettings())
     async with house.running() as node, box.running():
         await node.accept(box.node.snapshot().ski, PeerRole.CONTROL_BOX)
-        await box.pair(house.ski, "127.0.0.1", node.snapshot().port or 0)
+        await box.pair(house.ski, "127.0.0.1", node.snapshot().port)
         await box.ready(wait_s=LIMIT_S)
         assert (await box.limit(4200.0, duration_s=600)).accepted
         shown = (await box.read_back()).limits[Direction.CONSUMPTION]
@@ -47,7 +47,7 @@ async def test_the_heartbeat_can_be_stopped_and_resumed() -> None:
     house, box = gateway(), ControlBoxSimulator(identity("box"), BoxSettings(heartbeat_interval_s=0.1))
     async with house.running() as node, box.running():
         await node.accept(box.node.snapshot().ski, PeerRole.CONTROL_BOX)
-        await box.pair(house.ski, "127.0.0.1", node.snapshot().port or 0)
+        await box.pair(house.ski, "127.0.0.1", node.snapshot().port)
         await box.ready(wait_s=LIMIT_S)
         await house.event(HeartbeatReceived)
         box.heartbeat(False)
@@ -175,7 +175,7 @@ async def test_measurements_of_the_grid_connection_point_arrive() -> None:
     house, box = gateway(), ControlBoxSimulator(identity("box"), BoxSettings())
     async with house.running() as node, box.running():
         await node.accept(box.node.snapshot().ski, PeerRole.CONTROL_BOX)
-        await box.pair(house.ski, "127.0.0.1", node.snapshot().port or 0)
+        await box.pair(house.ski, "127.0.0.1", node.snapshot().port)
         await box.ready(wait_s=LIMIT_S)
         device = house.device
         assert isinstance(device, Gateway)

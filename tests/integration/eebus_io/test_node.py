@@ -112,7 +112,7 @@ async def test_pairing_survives_restarts_of_either_side_and_the_SHIP_ID_is_learn
     house, box = _paired()
     async with house.running():
         box.dials(house)
-        house.settings = replace(house.settings, port=house.node.snapshot().port or 0)
+        house.settings = replace(house.settings, port=house.node.snapshot().port)
         async with box.running():
             assert (await house.event(ShipIdLearned)).ship_id == "i:1_u:box"
             assert (await box.event(ShipIdLearned)).ship_id == "i:1_u:gateway"
@@ -232,9 +232,9 @@ async def test_both_sides_dial_and_exactly_one_session_remains() -> None:
         async with box.running():
             await box.event(SystemReady)
             house.dials(box)
-        house.settings = replace(house.settings, port=port or 0)
+        house.settings = replace(house.settings, port=port)
         house.node.stop()
-        box.settings = replace(box.settings, port=box.node.snapshot().port or 0)
+        box.settings = replace(box.settings, port=box.node.snapshot().port)
     async with house.running(), box.running():
         await box.event(SystemReady)
         # the settle time of 1.5 s or 3.5 s runs in real time here
