@@ -12,9 +12,9 @@ def is_client(context: Context, _message: object, _now: float) -> bool:
     return context.role is ShipRole.CLIENT
 
 
-def _start_client(context: Context, _message: object, now: float) -> None:
-    _send_cmi(context, _message, now)
-    _start_waiting(context, _message, now)
+def _start_client(context: Context, message: object, now: float) -> None:
+    _send_cmi(context, message, now)
+    _start_waiting(context, message, now)
 
 
 def _start_waiting(context: Context, _message: object, now: float) -> None:

@@ -10,9 +10,9 @@ _PROLONGATION_GAP_S = 15.0
 _PROLONGATION_THRESHOLD_S = 30.0
 """Shorter waiting times of the peer are not prolonged."""
 _UNKNOWN_WAITING_FACTOR = 1.1
-_SHORTEST_TIMER_S = 1.0
-_LONGEST_WAITING_S = 600.0
-"""Clamp for received values."""
+_SHORTEST_WAITING_MS = 1000
+_LONGEST_WAITING_MS = 600_000
+"""Bounds of what is believed of received values."""
 _PROLONGATIONS_ALWAYS_ACCEPTED = 2
 
 
@@ -62,7 +62,8 @@ def _send_update(context: Context, phase: str, now: float) -> None:
 
 
 def _note_pending(context: Context, _message: object, _now: float) -> None:
-    if not context.peer_was_pending:
+    """Tell once that the peer is pending; one that was ready may merely echo our phase (reference 6.4)."""
+    if not context.peer_was_pending and not context.peer_ready:
         context.peer_was_pending = True
         context.effects.append(PeerPending())
 
@@ -99,8 +100,7 @@ def _note_ready(context: Context, hello: ConnectionHello, now: float) -> None:
 
 
 def _note_pending_update(context: Context, hello: ConnectionHello, now: float) -> None:
-    if not context.peer_ready:  # a peer once ready may echo our phase in its updates (reference 6.4)
-        _note_pending(context, hello, now)
+    _note_pending(context, hello, now)
     _take_update(context, hello, now)
 
 
@@ -109,11 +109,17 @@ def _take_update(context: Context, hello: ConnectionHello, now: float) -> None:
     context.request_unanswered = False
     context.timers.pop(Event.PROLONGATION_REPLY_EXPIRED, None)
     context.timers.pop(Event.SEND_PROLONGATION_DUE, None)
-    waiting_s = context.settings.hello_init_s if hello.waiting is None else hello.waiting / 1000
-    context.peer_waiting_s = min(max(waiting_s, _SHORTEST_TIMER_S), _LONGEST_WAITING_S)
+    context.peer_waiting_s = _waiting_s(context, hello)
     if context.peer_waiting_s >= _PROLONGATION_THRESHOLD_S:
         due_s = context.peer_waiting_s - _PROLONGATION_GAP_S
         context.timers[Event.SEND_PROLONGATION_DUE] = now + due_s
+
+
+def _waiting_s(context: Context, hello: ConnectionHello) -> float:
+    """How long the peer waits; its value may be missing, and is not trusted beyond sensible bounds."""
+    if hello.waiting is None:
+        return context.settings.hello_init_s
+    return min(max(hello.waiting, _SHORTEST_WAITING_MS), _LONGEST_WAITING_MS) / 1000
 
 
 def _request_prolongation(context: Context, _message: object, now: float) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
@@ -86,16 +87,18 @@ def make_identity(
 def load_identity(key_pem: bytes, certificate_pem: bytes) -> Identity:
     """Read a stored identity.
 
-    Raises LocalError when something is unreadable, when key and certificate do not belong together, or when
-    the certificate carries an SKI that is not the SHA-1 of its key (old installations of other products did
-    that; peers refuse such a certificate).
+    Raises LocalError when something is unreadable, when the key is not one on P-256, when key and certificate
+    do not belong together, or when the certificate carries an SKI that is not the SHA-1 of its key (old
+    installations of other products did that; peers refuse such a certificate).
     """
     try:
         private_key = serialization.load_pem_private_key(key_pem, password=None)
         der = x509.load_pem_x509_certificate(certificate_pem).public_bytes(serialization.Encoding.DER)
         certificate = check_certificate(der)
-    except (ValueError, TypeError, RemoteError) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm, RemoteError) as error:
         raise LocalError(f"the stored identity cannot be used: {error}") from error
+    if not isinstance(private_key, ec.EllipticCurvePrivateKey) or private_key.curve.name != "secp256r1":
+        raise LocalError("the stored key is not a P-256 key, which SHIP demands")
     public_key_info = private_key.public_key().public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )

@@ -36,7 +36,7 @@ _MAX_REASON_BYTES = 123
 class State(IntEnum):
     """The states of SHIP 13.4, named as in the specification where it names them.
 
-    A state ending in INIT, HELLO, HELLO_OK, PROTOCOL_OK and PIN_ASK_OK are passed through at once.
+    HELLO, HELLO_OK, PROTOCOL_OK, PIN_ASK_OK and the INIT states before them are passed through at once.
     """
 
     IDLE = auto()

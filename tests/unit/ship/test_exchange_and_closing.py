@@ -81,6 +81,12 @@ def test_extension_of_a_data_message_is_skipped() -> None:
     assert dut.datagrams == [["x"]]
 
 
+def test_absurd_error_number_is_told_like_any_other() -> None:
+    dut = in_data()
+    dut.get(b'\x01{"messageProtocolHandshakeError":[{"error":' + b"9" * 10_000 + b"}]}")
+    assert dut.connection.phase in (Phase.DATA, Phase.CLOSED)
+
+
 def test_protocol_error_in_data_exchange_closes() -> None:
     dut = in_data()
     assert dut.get(protocol_error(2)) == []

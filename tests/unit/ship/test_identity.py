@@ -165,3 +165,9 @@ def test_damaged_certificate_never_does_more_than_be_refused(position: int, valu
 def test_arbitrary_bytes_are_refused(data: bytes) -> None:
     with pytest.raises(RemoteError):
         check_certificate(data)
+
+
+def test_stored_key_must_lie_on_the_mandatory_curve() -> None:
+    key = ec.generate_private_key(ec.SECP384R1())
+    with pytest.raises(LocalError, match="P-256"):
+        make_identity("other curve", now=NOW, key=key)
