@@ -13,7 +13,6 @@ from eebus.ship.machine import (
     State,
     close,
     close_transport,
-    nothing,
 )
 from eebus.ship.messages import ConnectionClose, MessageProtocolHandshakeError
 
@@ -154,8 +153,7 @@ ROWS = (
     # violations of the framing
     Row(_OPEN, Event.TEXT_MESSAGE, _text_message, State.CLOSED),
     Row((*_AFTER_CMI, State.ABORTING, _ANNOUNCED), Event.EXCESSIVE, _excessive, State.CLOSED),
-    # the transport is gone
-    Row((State.ABORTING, _ANNOUNCED), Event.TRANSPORT_CLOSED, nothing, State.CLOSED),
+    # the transport is gone; a reason decided before stays
     Row(
         _OPEN,
         Event.TRANSPORT_CLOSED,

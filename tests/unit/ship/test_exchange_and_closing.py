@@ -126,7 +126,7 @@ def test_we_announce_wait_for_the_confirmation_and_close() -> None:
     assert dut.close() == [CLOSE]
     assert dut.connection.phase is Phase.CLOSING
     assert dut.get(data(), ACCESS_REQUEST, b"\x02", PIN_NONE) == []
-    dut.get(CONFIRM)
+    assert dut.get(CONFIRM) == []
     assert dut.closed == CloseTransport(4001, "close")
     assert cause(dut) is EndCause.LOCAL_CLOSE
 

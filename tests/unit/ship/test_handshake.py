@@ -274,6 +274,7 @@ def test_early_data_is_bounded(bound: dict[str, Any]) -> None:
     assert dut.closed is None
     dut.get(data())
     assert dut.end is not None
+    assert dut.end.text == "too much data before the PIN state"
     assert dut.end.cause is EndCause.PROTOCOL_VIOLATION
 
 
