@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hems.journal.record import FIRST_PREDECESSOR, Entry, Record, digest, encode
 from hems.store.database import Migration, open_database
-from hems.store.disk import Disk, Outcome
+from hems.store.disk import Disk
 from hems.store.errors import StoreError
 
 JOURNAL_NAME = "journal.db"
@@ -120,7 +120,7 @@ class Journal:
         asyncio.get_running_loop().call_later(RETRY_S, self._write)
 
 
-def _append_all(device: str, entries: Sequence[Entry], connection: sqlite3.Connection) -> Outcome[None]:
+def _append_all(device: str, entries: Sequence[Entry], connection: sqlite3.Connection) -> None:
     number, previous = _head(connection)
     for entry in entries:
         number += 1
@@ -128,7 +128,6 @@ def _append_all(device: str, entries: Sequence[Entry], connection: sqlite3.Conne
         row = (number, entry.event.bytes, entry.step.value, entry.unix_ms, body)
         connection.execute("INSERT INTO record VALUES (?, ?, ?, ?, ?)", row)
         previous = digest(body)
-    return Outcome(None)
 
 
 def _head(connection: sqlite3.Connection) -> tuple[int, bytes]:

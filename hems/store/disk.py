@@ -11,10 +11,13 @@ import logging
 import queue
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Generic, TypeVar
+from functools import partial
+from typing import TypeVar
 
 from eebus.clock import Clock
 from hems.store.errors import StoreError, StoreTimeoutError
@@ -26,20 +29,10 @@ STUCK_S = 2.0
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
-_A = TypeVar("_A")
 
 Undo = Callable[[sqlite3.Connection], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome(Generic[_T]):
-    """Result of a job's work, and how to undo it when nobody waited for it any more."""
-
-    value: _T
-    undo: Undo | None = None
-
-
-Work = Callable[[sqlite3.Connection], Outcome[_T]]
+Work = Callable[[sqlite3.Connection], Undo | None]
+"""What a transaction does; it returns how to undo it, None when that will never be needed."""
 
 
 class _Phase(Enum):
@@ -49,76 +42,71 @@ class _Phase(Enum):
     DONE = auto()
 
 
-class Job(Generic[_T]):
-    """One transaction and the future of its result. Shared by two threads under its lock."""
+class Job:
+    """One transaction. `future` ends when it is on disk; `abandon` is for the event loop, the rest for the
+    disk's thread.
+    """
 
-    def __init__(self, work: Work[_T], connection: sqlite3.Connection, entered_s: float) -> None:
-        self.entered_s = entered_s
-        self.future: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
+    def __init__(self, connection: sqlite3.Connection, work: Work) -> None:
         self._loop = asyncio.get_running_loop()
-        self._work = work
+        self.future: asyncio.Future[None] = self._loop.create_future()
         self._connection = connection
+        self._work = work
         self._lock = threading.Lock()
         self._phase = _Phase.WAITING
         self._abandoned = False
 
     def abandon(self) -> bool:
-        """Nobody waits any more: see that it has no effect. False when it was already committed."""
+        """Nobody waits any more: see that it has no effect. False when it is on disk already."""
         with self._lock:
             self._abandoned = self._phase is not _Phase.DONE
             return self._abandoned
 
-    def run(self) -> None:
-        """Carry it out; called by the disk's thread only."""
+    def run(self) -> Exception | None:
+        """Carry it out; the error when it failed."""
         try:
-            outcome = self._transact()
+            self._transact()
+        except sqlite3.Error as error:
+            return StoreError(f"cannot be stored: {error}")
         except Exception as error:
-            plain = StoreError(f"cannot be stored: {error}") if isinstance(error, sqlite3.Error) else error
-            self._answer(self.future.set_exception, plain)
-            raise
-        if outcome is not None:
-            self._answer(self.future.set_result, outcome.value)
+            return error
+        return None
 
-    def _transact(self) -> Outcome[_T] | None:
-        if not self._advance(_Phase.WORKING):
-            return None
+    def answer(self, error: Exception | None) -> None:
+        """Tell who waits."""
+        if error is None:
+            _tell(self._loop, self.future, partial(self.future.set_result, None))
+        else:
+            _tell(self._loop, self.future, partial(self.future.set_exception, error))
+
+    def _transact(self) -> None:
+        if not self._enter(_Phase.WORKING):
+            return
         self._connection.execute("BEGIN IMMEDIATE")
         try:
-            outcome = self._work(self._connection)
-            if not self._advance(_Phase.COMMITTING):
+            undo = self._work(self._connection)
+            if not self._enter(_Phase.COMMITTING):
                 self._connection.execute("ROLLBACK")
-                return None
+                return
             self._connection.execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise
-        if self._advance(_Phase.DONE):
-            return outcome
-        self._take_back(outcome)
-        return None
+        if not self._enter(_Phase.DONE) and undo is not None:
+            self._take_back(undo)
 
-    def _advance(self, phase: _Phase) -> bool:
+    def _enter(self, phase: _Phase) -> bool:
+        """Go on to the next phase, unless nobody waits any more."""
         with self._lock:
-            if self._abandoned:
-                return False
-            self._phase = phase
-            return True
+            if not self._abandoned:
+                self._phase = phase
+            return not self._abandoned
 
-    def _take_back(self, outcome: Outcome[_T]) -> None:
-        if outcome.undo is None:
-            return
+    def _take_back(self, undo: Undo) -> None:
         with self._connection:
             self._connection.execute("BEGIN IMMEDIATE")
-            outcome.undo(self._connection)
-
-    def _answer(self, settle: Callable[[_A], None], answer: _A) -> None:
-        def settle_once() -> None:
-            if not self.future.done():
-                settle(answer)
-
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(settle_once)
+            undo(self._connection)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,35 +129,38 @@ class Disk:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._queue: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._entered: list[float] = []
+        self._entered: deque[float] = deque()
         self._trouble = ""
         self._lock = threading.Lock()
-        self._thread = threading.Thread(target=self._work, name="disk", daemon=True)
+        self._thread = threading.Thread(target=self._work_off, name="disk", daemon=True)
         self._thread.start()
 
     async def call(self, function: Callable[[], _T]) -> _T:
-        """Run a function that opens or closes files. Its errors are raised here."""
+        """The result of a function that opens, reads or closes files. Its errors are raised here."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[_T] = loop.create_future()
 
         def task() -> None:
             try:
-                result = function()
+                answer = partial(future.set_result, function())
             except Exception as error:
-                loop.call_soon_threadsafe(future.set_exception, error)
-            else:
-                loop.call_soon_threadsafe(future.set_result, result)
+                answer = partial(future.set_exception, error)
+            _tell(loop, future, answer)
 
-        self._enter(task)
+        self._queue.put(task)
         return await future
 
-    def submit(self, connection: sqlite3.Connection, work: Work[_T]) -> Job[_T]:
+    def submit(self, connection: sqlite3.Connection, work: Work) -> Job:
         """Queue a transaction without waiting. Raises StoreError when too many wait already."""
-        job = Job(work, connection, self._clock.monotonic())
-        self._enter(job.run)
+        job = Job(connection, work)
+        with self._lock:
+            if len(self._entered) >= MOST_JOBS:
+                raise StoreError(f"the disk is stuck: {MOST_JOBS} changes wait to be written")
+            self._entered.append(self._clock.monotonic())
+        self._queue.put(partial(self._run, job))
         return job
 
-    async def transact(self, connection: sqlite3.Connection, work: Work[_T], timeout_s: float) -> _T:
+    async def transact(self, connection: sqlite3.Connection, work: Work, timeout_s: float) -> None:
         """Run a transaction; returns after it is on disk.
 
         Raises StoreError when it fails, StoreTimeoutError when it takes too long: then it has no effect, also
@@ -178,11 +169,11 @@ class Disk:
         job = self.submit(connection, work)
         try:
             async with asyncio.timeout(timeout_s):
-                return await asyncio.shield(job.future)
+                await asyncio.shield(job.future)
         except TimeoutError:
             if job.abandon():
                 raise StoreTimeoutError(f"the disk did not finish within {timeout_s:g} s") from None
-            return await job.future
+            await job.future
         except asyncio.CancelledError:
             job.abandon()
             raise
@@ -190,11 +181,11 @@ class Disk:
     async def flush(self, grace_s: float) -> bool:
         """Wait until everything queued so far was worked off, at most so long; False when it was not."""
         loop = asyncio.get_running_loop()
-        reached = asyncio.Event()
-        self._enter(lambda: loop.is_closed() or loop.call_soon_threadsafe(reached.set))
+        reached: asyncio.Future[None] = loop.create_future()
+        self._queue.put(partial(_tell, loop, reached, partial(reached.set_result, None)))
         try:
             async with asyncio.timeout(grace_s):
-                await reached.wait()
+                await reached
         except TimeoutError:
             return False
         return True
@@ -212,24 +203,26 @@ class Disk:
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
-    def _enter(self, task: Callable[[], object]) -> None:
-        with self._lock:
-            if len(self._entered) >= MOST_JOBS:
-                raise StoreError(f"the disk is stuck: {MOST_JOBS} changes wait to be written")
-            self._entered.append(self._clock.monotonic())
-        self._queue.put(lambda: self._run(task))
-
-    def _work(self) -> None:
+    def _work_off(self) -> None:
         while (task := self._queue.get()) is not None:
             task()
 
-    def _run(self, task: Callable[[], object]) -> None:
-        trouble = ""
-        try:
-            task()
-        except Exception as error:
-            trouble = str(error)
-            _log.error("a change could not be stored: %s", error)
+    def _run(self, job: Job) -> None:
+        error = job.run()
+        if error is not None:
+            _log.error("a change was not stored: %s", error)
         with self._lock:
-            self._entered.pop(0)
-            self._trouble = trouble
+            self._entered.popleft()
+            self._trouble = "" if error is None else str(error)
+        job.answer(error)
+
+
+def _tell(loop: asyncio.AbstractEventLoop, future: "asyncio.Future[_T]", answer: Callable[[], None]) -> None:
+    """Answer in the event loop's thread, unless that loop has ended or nobody waits any more."""
+
+    def settle() -> None:
+        if not future.done():
+            answer()
+
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(settle)

@@ -17,7 +17,7 @@ from eebus.ship.trust import TrustEntry, TrustList
 from eebus.usecases.events import OrderReceived, PersistFailsafe, StoredFailsafe
 from hems.metering.energy import EnergyCounter
 from hems.store.database import Migration, open_database, open_read_only
-from hems.store.disk import Disk, Outcome, Undo, Work
+from hems.store.disk import Disk, Undo, Work
 from hems.store.errors import StoreError
 
 STATE_NAME = "state.db"
@@ -115,13 +115,13 @@ class StateStore:
         """Keep our identity for good. Raises StoreError when there is another: it is never replaced."""
         row = (identity.key_pem, identity.certificate_pem, identity.ski, identity.public_key_sha256)
 
-        def work(connection: sqlite3.Connection) -> Outcome[None]:
+        def work(connection: sqlite3.Connection) -> Undo | None:
             stored = connection.execute("SELECT ski FROM identity").fetchone()
             if stored is not None and stored[0] != identity.ski:
                 raise StoreError(f"there is an identity already, with SKI {stored[0]}; it is never replaced")
             insert = "INSERT OR IGNORE INTO identity VALUES (1, ?, ?, ?, ?, ?)"
             connection.execute(insert, (*row, self._now_ms()))
-            return Outcome(None)
+            return None
 
         await self._put(work, WRITE_TIMEOUT_S)
 
@@ -166,17 +166,17 @@ class StateStore:
     async def forget_what_the_box_wrote(self) -> None:
         """Factory reset of failsafe values and limits: the configuration counts again."""
 
-        def work(connection: sqlite3.Connection) -> Outcome[None]:
+        def work(connection: sqlite3.Connection) -> Undo | None:
             connection.execute("DELETE FROM failsafe")
             connection.execute("DELETE FROM limit_write")
-            return Outcome(None)
+            return None
 
         await self._put(work, WRITE_TIMEOUT_S)
 
-    async def _put(self, work: Work[None], timeout_s: float) -> None:
+    async def _put(self, work: Work, timeout_s: float) -> None:
         await self._disk.transact(self._connection, work, timeout_s)
 
-    def _note(self, work: Work[None]) -> None:
+    def _note(self, work: Work) -> None:
         job = self._disk.submit(self._connection, work)
         job.future.add_done_callback(lambda future: future.cancelled() or future.exception())
 
@@ -245,20 +245,16 @@ def _counter(total_mwh: int, base_mwh: int | None, changed_ms: int | None) -> En
     return EnergyCounter(total_mwh / 1000.0, _unit(base_mwh), _unit(changed_ms))
 
 
-def _replace_rows(table: str, rows: Iterable[tuple[object, ...]]) -> Work[None]:
+def _replace_rows(table: str, rows: Iterable[tuple[object, ...]]) -> Work:
     """Put these rows in place of all others of a table; its undo brings the others back."""
     new = list(rows)
 
-    def work(connection: sqlite3.Connection) -> Outcome[None]:
+    def work(connection: sqlite3.Connection) -> Undo | None:
         old = connection.execute(f"SELECT * FROM {table}").fetchall()
         _fill(connection, table, new)
-        return Outcome(None, _fill_with(table, old))
+        return lambda again: _fill(again, table, old)
 
     return work
-
-
-def _fill_with(table: str, rows: list[tuple[object, ...]]) -> Undo:
-    return lambda connection: _fill(connection, table, rows)
 
 
 def _fill(connection: sqlite3.Connection, table: str, rows: list[tuple[object, ...]]) -> None:
@@ -266,12 +262,12 @@ def _fill(connection: sqlite3.Connection, table: str, rows: list[tuple[object, .
     _insert(connection, table, rows)
 
 
-def _insert_rows(table: str, rows: Iterable[tuple[object, ...]]) -> Work[None]:
+def _insert_rows(table: str, rows: Iterable[tuple[object, ...]]) -> Work:
     new = list(rows)
 
-    def work(connection: sqlite3.Connection) -> Outcome[None]:
+    def work(connection: sqlite3.Connection) -> Undo | None:
         _insert(connection, table, new)
-        return Outcome(None)
+        return None
 
     return work
 

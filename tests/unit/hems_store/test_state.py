@@ -1,0 +1,180 @@
+"""state.db: what outlives a restart, and files that cannot be used."""
+
+import sqlite3
+import stat
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from eebus.clock import FakeClock
+from eebus.ids import PeerRole, Ski
+from eebus.ship.identity import Identity
+from eebus.ship.trust import TrustEntry, TrustList
+from eebus.usecases.events import OrderReceived, PersistFailsafe, StoredFailsafe
+from eebus.usecases.limitation import Direction
+from hems.metering.energy import EnergyCounter
+from hems.store.disk import Disk
+from hems.store.errors import StoreError
+from hems.store.state import MIGRATIONS, STATE_NAME, LimitWrite, StateStore, StoredState, stored_state
+
+BOX = Ski("b" * 40)
+IDENTITY = Identity(b"key", b"certificate", Ski("a" * 40), "c" * 64)
+FAILSAFE = PersistFailsafe(4200.0, None, 7200.0, BOX)
+
+
+@asynccontextmanager
+async def opened(directory: Path) -> AsyncIterator[StateStore]:
+    clock = FakeClock()
+    disk = Disk(clock)
+    try:
+        store = await StateStore.open(directory, disk, clock)
+        yield store
+        await store.close()
+    finally:
+        disk.close()
+
+
+async def restarted(directory: Path) -> StoredState:
+    async with opened(directory) as store:
+        return await store.load()
+
+
+def modes_in(directory: Path) -> dict[str, int]:
+    return {path.name: stat.S_IMODE(path.stat().st_mode) for path in directory.iterdir()}
+
+
+async def test_a_new_directory_holds_nothing(tmp_path: Path) -> None:
+    state = await restarted(tmp_path)
+    assert state.identity is None
+    assert len(state.trust) == 0
+    assert state.failsafe == StoredFailsafe()
+
+
+async def test_the_file_is_for_its_owner_only(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        await store.put_identity(IDENTITY)
+        modes = modes_in(tmp_path)
+    assert set(modes) >= {STATE_NAME, f"{STATE_NAME}-wal"}
+    assert set(modes.values()) == {0o600}
+
+
+async def test_the_identity_survives_and_is_never_replaced(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        await store.put_identity(IDENTITY)
+        await store.put_identity(IDENTITY)
+        with pytest.raises(StoreError, match="never replaced"):
+            await store.put_identity(Identity(b"other", b"other", Ski("d" * 40), "e" * 64))
+    assert (await restarted(tmp_path)).identity == IDENTITY
+
+
+async def test_trust_survives_with_role_and_date(tmp_path: Path) -> None:
+    box = TrustEntry(
+        ski=BOX,
+        role=PeerRole.CONTROL_BOX,
+        accepted_at=datetime(2026, 1, 31, 10, 0, tzinfo=UTC),
+        ship_id="box",
+    )
+    async with opened(tmp_path) as store:
+        await store.put_trust(TrustList([box]))
+    assert list((await restarted(tmp_path)).trust) == [box]
+    async with opened(tmp_path) as store:
+        await store.put_trust(TrustList())
+    assert len((await restarted(tmp_path)).trust) == 0
+
+
+async def test_trap_20_failsafe_values_written_by_the_box_survive(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        await store.put_failsafe(FAILSAFE)
+        await store.put_failsafe(PersistFailsafe(0.0, 1234.567, 86400.0, BOX))
+    assert (await restarted(tmp_path)).failsafe == StoredFailsafe(0.0, 1234.567, 86400.0)
+
+
+async def test_trap_18_a_factory_reset_forgets_what_the_box_wrote_and_nothing_else(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        await store.put_identity(IDENTITY)
+        await store.put_failsafe(FAILSAFE)
+        await store.forget_what_the_box_wrote()
+    state = await restarted(tmp_path)
+    assert (state.identity, state.failsafe) == (IDENTITY, StoredFailsafe())
+
+
+def order(*, accepted: bool = True, value_w: float | None = 4200.0) -> OrderReceived:
+    return OrderReceived(
+        Direction.CONSUMPTION, BOX, 7, value_w, True, 900.0, accepted, "accepted", "LPC-910", 100.0
+    )
+
+
+async def test_the_last_accepted_limit_survives(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        store.note_order(order())
+        store.note_order(order(accepted=False, value_w=-1.0))
+    limits = (await restarted(tmp_path)).limits
+    written_at = FakeClock().utc_now()
+    assert limits == {"consumption": LimitWrite(4200.0, True, 900.0, BOX, written_at)}
+
+
+async def test_energy_counters_survive(tmp_path: Path) -> None:
+    counters = {"grid/consumed": EnergyCounter(12.345, 99.5, 1000.0), "box/consumed": EnergyCounter(1.0)}
+    async with opened(tmp_path) as store:
+        store.note_energies(counters)
+    assert (await restarted(tmp_path)).energies == counters
+
+
+async def test_a_second_connection_reads_beside_the_gateway(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="does not exist yet"):
+        stored_state(tmp_path)
+    async with opened(tmp_path) as store:
+        await store.put_failsafe(FAILSAFE)
+        assert stored_state(tmp_path).failsafe == FAILSAFE.stored
+    assert stored_state(tmp_path).failsafe == FAILSAFE.stored
+
+
+async def test_every_commit_is_synced(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        connection = store._connection
+        pragmas = await store._disk.call(
+            lambda: [connection.execute(f"PRAGMA {n}").fetchone()[0] for n in ("synchronous", "journal_mode")]
+        )
+    assert pragmas == [2, "wal"]
+
+
+@pytest.mark.parametrize(
+    "content", [b"this is not a database at all" * 100, b"SQLite format 3\x00" + b"\xff" * 4096]
+)
+async def test_a_damaged_file_is_one_plain_line(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / STATE_NAME).write_bytes(content)
+    with pytest.raises(StoreError) as caught:
+        await restarted(tmp_path)
+    text = str(caught.value)
+    assert "\n" not in text
+    assert STATE_NAME in text
+    assert "backup" in text
+
+
+async def test_damage_inside_the_file_is_found_at_the_start(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        for number in range(200):
+            store.note_energies({f"device {number}/consumed": EnergyCounter(float(number))})
+    path = tmp_path / STATE_NAME
+    content = bytearray(path.read_bytes())
+    content[-4096:-2048] = b"\xff" * 2048
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match="restore a backup"):
+        await restarted(tmp_path)
+
+
+async def test_an_unusable_directory_is_one_plain_line(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file where the directory should be")
+    with pytest.raises(StoreError, match="cannot be written"):
+        await restarted(tmp_path / "data")
+
+
+async def test_a_file_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / STATE_NAME) as connection:
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+    connection.close()
+    with pytest.raises(StoreError, match="newer version"):
+        await restarted(tmp_path)
