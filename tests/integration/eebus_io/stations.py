@@ -10,9 +10,11 @@ from eebus.clock import Clock, SystemClock
 from eebus.ids import PeerRole, ShipId, Ski
 from eebus.io.addresses import PeerAddress
 from eebus.io.events import PersistTrust
+from eebus.io.memory import MemoryLink, memory_pair
 from eebus.io.node import Node, NodeSettings
 from eebus.io.websocket import WebSocketLimits
-from eebus.ship.identity import Identity
+from eebus.ship.connection import ShipRole
+from eebus.ship.identity import Identity, PeerCertificate
 from eebus.ship.trust import TrustEntry, TrustList
 from eebus.usecases.controllable_system import ControllableSystemSettings
 from eebus.usecases.energy_guard import EnergyGuardSettings
@@ -39,6 +41,10 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(LIMIT_S):
         while not condition():  # noqa: ASYNC110 - there is nothing else to wait for
             await asyncio.sleep(0.01)
+
+
+SILENT = replace(QUICK, listen=False, dial=False)
+"""No sockets at all: for connections in memory."""
 
 
 @dataclass
@@ -120,6 +126,38 @@ class Station:
         """Give the node the fixed address of another running one."""
         address = PeerAddress(other.ski, "127.0.0.1", other.node.snapshot().port)
         self.settings = replace(self.settings, peers=(address,))
+
+
+def certificate(station: Station) -> PeerCertificate:
+    """What the certificate of a station proves."""
+    return PeerCertificate(station.ski, station.identity.public_key_sha256)
+
+
+@contextlib.asynccontextmanager
+async def joined(client: Station, server: Station) -> AsyncIterator[tuple[MemoryLink, MemoryLink]]:
+    """Two running stations with a connection in memory; yields the link of the client and of the server."""
+    ours, theirs = memory_pair()
+    ends = [
+        asyncio.create_task(server.node.attach(ShipRole.SERVER, theirs, certificate(client), "memory")),
+        asyncio.create_task(client.node.attach(ShipRole.CLIENT, ours, certificate(server), "memory")),
+    ]
+    try:
+        yield ours, theirs
+    finally:
+        ours.cut()
+        await asyncio.wait_for(asyncio.gather(*ends), LIMIT_S)
+
+
+@contextlib.asynccontextmanager
+async def raw_client(server: Station, client: Station) -> AsyncIterator[MemoryLink]:
+    """A connection to a running station on which the test itself plays the peer."""
+    ours, theirs = memory_pair()
+    task = asyncio.create_task(server.node.attach(ShipRole.SERVER, theirs, certificate(client), "memory"))
+    try:
+        yield ours
+    finally:
+        ours.abort()
+        await asyncio.wait_for(task, LIMIT_S)
 
 
 def gateway(name: str = "gateway", **options: object) -> Station:
