@@ -5,7 +5,18 @@ from dataclasses import asdict, is_dataclass
 from functools import singledispatch
 
 from eebus.ids import Ski
-from eebus.spine.events import BindingRefused, DatagramDropped, PeerGone
+from eebus.io.events import (
+    NodeListening,
+    PairingRequested,
+    PeerAwaitsAcceptance,
+    PeerConnected,
+    PeerDisconnected,
+    PeerRemovedPairing,
+    PinDemanded,
+    ShipIdChanged,
+    TrustChanged,
+)
+from eebus.spine.events import BindingRefused, DatagramDropped
 from eebus.usecases.events import (
     EnergyGuardChanged,
     FailsafeChanged,
@@ -79,8 +90,50 @@ def _(event: BindingRefused) -> str:
 
 
 @sentence.register
-def _(event: PeerGone) -> str:
-    return f"Peer {short(event.ski)} is gone"
+def _(event: PairingRequested) -> str:
+    return f"Peer {short(event.ski)} at {event.address} asks to be trusted; see: hems pair list"
+
+
+@sentence.register
+def _(event: PeerConnected) -> str:
+    return f"Connected to {event.role} {short(event.ski)} at {event.address}"
+
+
+@sentence.register
+def _(event: PeerDisconnected) -> str:
+    return f"The connection to {short(event.ski)} is gone"
+
+
+@sentence.register
+def _(event: PeerAwaitsAcceptance) -> str:
+    return f"Peer {short(event.ski)} waits until our SKI is accepted there"
+
+
+@sentence.register
+def _(event: PeerRemovedPairing) -> str:
+    return f"Peer {short(event.ski)} has ended the pairing"
+
+
+@sentence.register
+def _(event: PinDemanded) -> str:
+    return f"Peer {short(event.ski)} demands a PIN, which this gateway does not send"
+
+
+@sentence.register
+def _(event: ShipIdChanged) -> str:
+    return f"Peer {short(event.ski)} calls itself {event.told} now; {event.stored} was stored"
+
+
+@sentence.register
+def _(event: TrustChanged) -> str:
+    if event.role is None:
+        return f"Peer {short(event.ski)} is not trusted any more"
+    return f"Peer {short(event.ski)} is trusted as {event.role}"
+
+
+@sentence.register
+def _(event: NodeListening) -> str:
+    return f"The gateway listens on port {event.port}"
 
 
 @sentence.register
@@ -107,7 +160,9 @@ def log_event(event: object) -> None:
 
 def _is_alarming(event: object) -> bool:
     match event:
-        case LimitStateChanged(after=LimitState.FAILSAFE) | BindingRefused() | OrderReceived(accepted=False):
+        case LimitStateChanged(before=before, after=LimitState.FAILSAFE) if before is not LimitState.FAILSAFE:
+            return True
+        case BindingRefused() | OrderReceived(accepted=False) | PeerRemovedPairing() | ShipIdChanged():
             return True
         case _:
             return False

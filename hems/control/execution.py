@@ -234,10 +234,11 @@ class DeviceCore:
     def _rise_pause_over(self, lane: "_Lane", now: float) -> bool:
         """A rise waits for the effect of the last change, and leaves a slow device's next slot unused.
 
-        That slot is there for a reduction that arrives meanwhile.
+        That slot is there for a reduction that arrives meanwhile. A device that was paused rests longer.
         """
         capabilities = self.capabilities
-        pause_s = max(capabilities.reaction_s, capabilities.accepted_rise_s)
+        rest_s = capabilities.accepted_rise_s if lane.told_w == 0.0 else 0.0
+        pause_s = max(capabilities.reaction_s, rest_s)
         slot_s = -_NEVER if self._last_write_s is None else self._last_write_s + 2 * capabilities.write_gap_s
         return now >= max(lane.changed_at_s + pause_s, slot_s if capabilities.write_gap_s else -_NEVER)
 
