@@ -1,11 +1,9 @@
 """PIN verification (SHIP 13.4.4.3). We never ask for a PIN; a peer that does is reported to the user."""
 
-from collections.abc import Callable
-
 from eebus.ship.effects import EndCause, PinRequired, PinState, SpineMessage
 from eebus.ship.exchange import ask_access_methods
 from eebus.ship.frames import Data
-from eebus.ship.machine import Context, Event, Row, State, close, nothing
+from eebus.ship.machine import Action, Context, Event, Row, State, close, nothing
 from eebus.ship.messages import ConnectionPinState
 
 
@@ -32,7 +30,7 @@ def _report_optional(context: Context, message: object, now: float) -> None:
     ask_access_methods(context, message, now)
 
 
-def _report(state: PinState) -> Callable[[Context, object, float], None]:
+def _report(state: PinState) -> Action:
     def action(context: Context, _message: object, _now: float) -> None:
         context.effects.append(PinRequired(state))
 

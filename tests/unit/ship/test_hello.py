@@ -180,6 +180,12 @@ def test_ready_peer_that_closes_after_pending_does_not_trust_us_yet() -> None:
     assert ended(dut) is EndCause.REMOTE_UNDECIDED
 
 
+def test_ready_peer_that_vanishes_without_a_word_is_lost() -> None:
+    dut = in_hello()
+    dut.lose()
+    assert ended(dut) is EndCause.TRANSPORT_LOST
+
+
 def test_withdrawn_trust_aborts() -> None:
     dut = in_hello()
     assert dut.trust(Trust.REFUSED) == [ABORTED]
@@ -250,7 +256,8 @@ def test_pending_update_of_a_pending_peer_keeps_our_timer_running() -> None:
 def test_pending_grants_prolongations_with_and_without_waiting() -> None:
     dut = pending_dut()
     both = b'\x01{"connectionHello":[{"phase":"pending"},{"waiting":60000},{"prolongationRequest":true}]}'
-    assert dut.get(PROLONG, both) == [hello("pending", 240_000), hello("pending", 360_000)]
+    granted = dut.get(PROLONG, both, PROLONG)
+    assert granted == [hello("pending", 240_000), hello("pending", 360_000), hello("pending", 480_000)]
 
 
 def test_pending_aborts_on_pending_with_nothing_else() -> None:
