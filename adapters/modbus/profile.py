@@ -4,6 +4,7 @@ A profile says where values are, what is written at every connect, and how the d
 no code and no templates; only whole values may be a parameter, written `"${name}"`.
 """
 
+import functools
 import importlib.resources
 import re
 from collections.abc import Mapping, Sequence
@@ -266,7 +267,7 @@ def load_profile(profile_id: str, params: Mapping[str, float], user_folders: Seq
 def parse_profile(text: str, params: Mapping[str, float], origin: str) -> Profile:
     """Read a profile from YAML text; `origin` names it in errors. Raises SettingsError."""
     try:
-        raw = YAML(typ="safe", pure=True).load(text)
+        raw = _parse_yaml(text)
     except YAMLError as error:
         raise SettingsError(f"{origin}: not YAML: {error}") from error
     if not isinstance(raw, dict):
@@ -275,6 +276,12 @@ def parse_profile(text: str, params: Mapping[str, float], origin: str) -> Profil
         return Profile.model_validate(_fill_in(raw, _values(raw, params, origin), origin))
     except ValidationError as error:
         raise SettingsError(f"{origin}: {_explain(error)}") from error
+
+
+@functools.cache
+def _parse_yaml(text: str) -> Any:
+    """Parsing takes 20 ms, and a house may have many devices of one family. The result is never changed."""
+    return YAML(typ="safe", pure=True).load(text)
 
 
 def profile_ids(user_folders: Sequence[Path] = ()) -> tuple[str, ...]:

@@ -68,7 +68,8 @@ def scaled(raw: int | float, exponent: int | None) -> float | None:
     """`raw` × 10^exponent; None when the scale factor is missing or outside −10 to 10."""
     if exponent is None or not -_SCALE_LIMIT <= exponent <= _SCALE_LIMIT:
         return None
-    return float(Fraction(raw) * Fraction(10) ** exponent)
+    # Dividing by a whole power of ten rounds once; multiplying by 0.1 and the like would round twice.
+    return float(raw * 10**exponent) if exponent >= 0 else raw / 10**-exponent
 
 
 def raw_at_most(value: float | Fraction, exponent: int) -> int:

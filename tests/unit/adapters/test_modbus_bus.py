@@ -19,7 +19,7 @@ from adapters.modbus.requests import ReadRequest, Table, WriteRequest
 from hems.devices import DeviceError, DeviceUnreachable, WriteRefused
 from tests.unit.adapters.modbus_stub import Answer, registers_pdu, rtu_frame, rtu_stub, tcp_frame, tcp_stub
 
-QUICK = Pacing(timeout_s=0.1)
+QUICK = Pacing(timeout_s=0.25)
 
 
 @asynccontextmanager
@@ -129,7 +129,7 @@ async def test_an_answer_of_another_unit_is_silence() -> None:
         writer.write(tcp_frame(request, registers_pdu(3, 1), unit=9))
 
     async with tcp_stub(answer) as peer, unit_at(peer.port) as unit:
-        with pytest.raises(DeviceUnreachable, match=r"no answer within 0\.1 s"):
+        with pytest.raises(DeviceUnreachable, match=r"no answer within 0\.25 s"):
             await unit.read(Table.HOLDING, 10, 1)
 
 
@@ -139,7 +139,7 @@ async def test_garbage_ends_the_wait_at_once_and_leaves_no_traceback(
 ) -> None:
     slow = Pacing(timeout_s=5.0)
     async with tcp_stub(answering(pdu, registers_pdu(3, 1))) as peer, unit_at(peer.port, pacing=slow) as unit:
-        async with asyncio.timeout(1.0):
+        async with asyncio.timeout(3.0):
             with pytest.raises(DeviceError):
                 await unit.read(Table.HOLDING, 10, 1)
             assert await unit.read(Table.HOLDING, 10, 1, Priority.LIMIT) == (1,)
@@ -185,7 +185,7 @@ async def test_a_reset_in_the_middle_is_reported_at_once_and_survived() -> None:
             writer.write(tcp_frame(request, registers_pdu(3, 5)))
 
     async with tcp_stub(answer) as peer, unit_at(peer.port, pacing=Pacing(timeout_s=5.0)) as unit:
-        async with asyncio.timeout(1.0):
+        async with asyncio.timeout(3.0):
             with pytest.raises(DeviceUnreachable, match="connection was lost"):
                 await unit.read(Table.HOLDING, 10, 1)
             assert await unit.read(Table.HOLDING, 10, 1, Priority.LIMIT) == (5,)
@@ -197,7 +197,7 @@ async def test_a_silent_peer_ends_within_the_time_limit_without_a_repetition() -
         return
 
     async with tcp_stub(answer) as peer, unit_at(peer.port) as unit:
-        async with asyncio.timeout(0.5):
+        async with asyncio.timeout(2.0):
             with pytest.raises(DeviceUnreachable, match="no answer within"):
                 await unit.read(Table.HOLDING, 10, 1)
         assert len(peer.requests) == 1
@@ -223,7 +223,7 @@ async def test_a_late_tcp_answer_is_not_taken_for_the_next_one() -> None:
             return
         writer.write(held[0] + tcp_frame(request, registers_pdu(3, 222)))
 
-    async with tcp_stub(answer) as peer, unit_at(peer.port, pacing=Pacing(timeout_s=0.05)) as unit:
+    async with tcp_stub(answer) as peer, unit_at(peer.port) as unit:
         with pytest.raises(DeviceUnreachable):
             await unit.read(Table.HOLDING, 10, 1)
         assert await unit.read(Table.HOLDING, 10, 1, Priority.LIMIT) == (222,)
@@ -237,18 +237,18 @@ async def test_a_late_rtu_answer_is_not_taken_for_the_next_one() -> None:
         nonlocal calls
         calls += 1
         if calls == 1:
-            await asyncio.sleep(0.08)
+            await asyncio.sleep(0.2)
             writer.write(rtu_frame(b"\x01" + registers_pdu(3, 111)))
         else:
             writer.write(rtu_frame(b"\x01" + registers_pdu(3, 222)))
 
-    pacing = Pacing(timeout_s=0.05)
+    pacing = Pacing(timeout_s=0.15)
     async with rtu_stub(answer) as peer, unit_at(peer.port, 1, pacing, Framing.RTU_OVER_TCP) as unit:
         started = asyncio.get_running_loop().time()
         with pytest.raises(DeviceUnreachable):
             await unit.read(Table.HOLDING, 10, 1)
         assert await unit.read(Table.HOLDING, 20, 1, Priority.LIMIT) == (222,)
-        assert asyncio.get_running_loop().time() - started >= 0.1
+        assert asyncio.get_running_loop().time() - started >= 0.3
 
 
 async def test_one_dead_unit_does_not_hold_up_the_others_on_its_line() -> None:

@@ -1,8 +1,5 @@
 """The physics of the simulated house, its faults, and its own process."""
 
-import asyncio
-import json
-import sys
 from typing import Any
 
 import pytest
@@ -147,23 +144,3 @@ async def test_commands_that_it_does_not_know_are_refused(command: dict[str, Any
     async with site() as place:
         with pytest.raises(CommandError):
             await place.house.command(command)
-
-
-async def test_the_process_tells_its_port_obeys_commands_and_ends_with_its_input() -> None:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "adapters.simulated", "--sun-w", "5000", "--no-battery",
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    assert process.stdin is not None
-    assert process.stdout is not None
-    listening = json.loads(await process.stdout.readline())
-    assert listening["event"] == "listening"
-    assert listening["units"] == {"wallbox": 1, "inverter": 2, "meter": 3}
-    process.stdin.write(b'{"cmd": "set", "car_connected": false, "load_w": 700}\nnonsense\n')
-    done = json.loads(await process.stdout.readline())
-    assert (done["event"], done["load_w"]) == ("done", 700)
-    assert json.loads(await process.stdout.readline())["event"] == "error"
-    process.stdin.close()
-    assert await process.wait() == 0
-    process._transport.close()  # type: ignore[attr-defined]
