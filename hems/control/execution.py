@@ -294,6 +294,7 @@ class _Lane:
         self._exceeds = False
         self._unproven_since_s: float | None = None
         self._rising = False
+        self._changing = False
         self._again_at_s = _NEVER
         self._complaint = ""
 
@@ -324,6 +325,7 @@ class _Lane:
             self._effective = False
             self._exceeds = False
             self._rising = self._power(power_w) > (self._power(self._sent_w) if self._sent else self._bound_w)
+            self._changing = True
             self.changed_at_s = now
         self._outstanding_w = max(self._outstanding_w, self._power(power_w))
         self._sent, self._sent_w, self._sent_at_s = True, power_w, now
@@ -360,8 +362,9 @@ class _Lane:
             self._take_as_held()
 
     def _arrived(self, now: float) -> None:
-        if not self._confirmed:
+        if self._changing:
             self.changed_at_s = now
+        self._changing = False
         self._on_its_way = False
 
     def _compare(self, held_w: float | None, now: float) -> None:

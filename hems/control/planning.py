@@ -13,6 +13,9 @@ from hems.control.execution import LaneView, Obedience
 from hems.devices import FeasiblePowers
 from hems.limits.reason import Reason, watts
 
+SMALLEST_RISE_W = 50.0
+"""Smaller rises are not made, so that noise in the measurements does not become writes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -107,6 +110,8 @@ def _rise(
     power_w = feasible.at_most(min(share_w, view.charge_w + free_w))
     if power_w is None or power_w <= told_w:
         return Told(told_w, _waits(told_w, share_w))
+    if power_w - told_w < SMALLEST_RISE_W:
+        return Told(told_w, _too_small(told_w, power_w))
     for each in spare:
         each.left_w -= max(0.0, power_w - view.charge_w)
     return Told(power_w, reason if power_w == share_w else _waits(power_w, share_w))
@@ -121,6 +126,11 @@ def _known(power_w: float | None) -> float:
 def _rests(view: LaneView) -> Reason:
     text = "rises later: it is out of reach, or its last change is too recent to be seen in the measurements"
     return Reason("rise_paused", text, {"power_w": view.told_w})
+
+
+def _too_small(told_w: float, power_w: float) -> Reason:
+    text = f"stays at {watts(told_w)}: {watts(power_w - told_w)} more are not worth a change"
+    return Reason("rise_too_small", text, {"power_w": told_w, "possible_w": power_w})
 
 
 def _waits(power_w: float, share_w: float) -> Reason:

@@ -101,7 +101,8 @@ async def keep_connected(link: Link, session: Session, bell: Bell) -> None:
                 await bell.wait(pause_s)
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
     finally:
-        session.lost("no task serves it")
+        if not bell.stopping:
+            session.lost("no task serves it")
         await link.close()
 
 

@@ -45,7 +45,7 @@ class Capabilities:
     `reaction_s`: time from a write to its effect at the meter.
     `refresh_s`: the set-point must be written again at least this often; None when once is enough.
     `write_gap_s`: shortest time between two writes that the device accepts.
-    `accepted_rise_s`: shortest time the device should pause before it rises again.
+    `accepted_rise_s`: how long the device should rest once it was paused (set-point 0) before it rises again.
     """
 
     kind: Kind

@@ -43,11 +43,6 @@ class Arbiter:
         """The ceilings that bound something now."""
         return tuple(c for c in self.ceilings(now) if c.value_w is not None)
 
-    def next_deadline(self, now: float) -> float | None:
-        """The next moment at which a ceiling ends or goes stale."""
-        moments = [m for c in self._by_source.values() if (m := c.next_change(now)) is not None]
-        return min(moments, default=None)
-
 
 @dataclass(frozen=True, slots=True)
 class Allowance:

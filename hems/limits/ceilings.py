@@ -87,11 +87,6 @@ class Ceiling:
             return self._faulty()
         return self
 
-    def next_change(self, now: float) -> float | None:
-        """When `at` gives another answer without anybody doing anything."""
-        moments = [m for m in (self.until_s, self.fresh_until_s) if m is not None and m > now]
-        return min(moments, default=None)
-
     def _faulty(self) -> "Ceiling":
         policy = self.fault_policy
         if policy.action is FaultAction.KEEP:

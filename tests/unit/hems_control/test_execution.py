@@ -1,5 +1,7 @@
 """What is known of a device, what it is charged with, and what is written next."""
 
+from dataclasses import replace
+
 import pytest
 
 from hems.control.execution import DeviceCore, LaneView, Obedience
@@ -277,6 +279,28 @@ def test_a_rise_waits_for_the_effect_of_the_last_change() -> None:
     assert not bench.view().may_rise
     bench.now = 5.0
     assert bench.view().may_rise
+
+
+@pytest.mark.parametrize(("held_w", "rest_s"), [(0.0, 60.0), (4140.0, 5.0)])
+def test_only_a_paused_device_rests_before_it_rises(held_w: float, rest_s: float) -> None:
+    capabilities = replace(wallbox(reaction_s=5.0), accepted_rise_s=60.0)
+    bench = limited(held_w, capabilities)
+    bench.now = rest_s - 0.1
+    assert not bench.view().may_rise
+    bench.now = rest_s
+    assert bench.view().may_rise
+
+
+def test_refreshing_a_device_without_read_back_does_not_put_off_its_proof() -> None:
+    bench = Bench(wallbox(refresh_s=4.0, reaction_s=5.0))
+    bench.connect()
+    bench.tell(4140.0)
+    bench.write(confirmed=False)
+    bench.now = 3.0
+    bench.write(confirmed=False)
+    bench.now = 5.0
+    bench.sample(4000.0)
+    assert bench.view().obedience is Obedience.EFFECTIVE
 
 
 def test_credit_is_frozen_while_a_rise_is_under_way_and_for_the_reaction_time() -> None:

@@ -380,7 +380,7 @@ def test_milestones_of_an_order_in_their_sequence() -> None:
     run(scenario())
 
 
-def test_shutdown_during_an_order_frees_nothing() -> None:
+def test_shutdown_during_an_order_frees_nothing(caplog: pytest.LogCaptureFixture) -> None:
     async def scenario() -> None:
         box = SimulatedDevice("wallbox", wallbox(), wanted_w=11040.0)
         async with running(House([box])) as house:
@@ -393,6 +393,7 @@ def test_shutdown_during_an_order_frees_nothing() -> None:
             assert box.closed
 
     run(scenario())
+    assert caplog.records == [], "an orderly stop is no trouble"
 
 
 def test_shutdown_without_an_order_lifts_what_still_stands() -> None:

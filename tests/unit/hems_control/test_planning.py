@@ -56,6 +56,12 @@ def test_a_rise_may_use_the_part_that_is_free_already() -> None:
     }
 
 
+def test_trap_21_small_rises_are_left_alone_but_never_small_reductions() -> None:
+    assert setpoints(4200.0, standing("a", 4160.0, 4160.0)) == {"a": 4160.0}
+    assert setpoints(4200.0, standing("a", 4150.0, 4150.0)) == {"a": 4200.0}
+    assert setpoints(4200.0, standing("a", 4201.0, 4201.0)) == {"a": 4200.0}
+
+
 def test_a_rise_waits_while_its_device_may_not_rise() -> None:
     assert setpoints(4200.0, standing("a", 1000.0, 1000.0, may_rise=False)) == {"a": 1000.0}
 
