@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 
 from eebus.ids import PeerRole, Ski
-from eebus.ship.doubles import Direction
-from eebus.ship.effects import EndCause, PinState
+from eebus.ship.effects import Direction, EndCause, PinState
 from eebus.ship.trust import TrustList
 
 

@@ -54,8 +54,7 @@ from eebus.ship.connection import (
     WaitingForUser,
 )
 from eebus.ship.dialing import SILENT
-from eebus.ship.doubles import Direction
-from eebus.ship.effects import EndCause
+from eebus.ship.effects import Direction, EndCause
 from eebus.ship.identity import Identity, PeerCertificate
 from eebus.ship.service import ServiceDescription, build_txt, host_label, instance_label, parse_txt
 from eebus.ship.trust import PairingRequest, PairingRequests, ShipIdCheck, TrustEntry, TrustList

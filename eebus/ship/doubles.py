@@ -7,7 +7,6 @@ connection of a peer, in any phase and direction, is reported here under a numbe
 
 from collections import deque
 from dataclasses import dataclass, field
-from enum import Enum
 
 from eebus.errors import LocalError
 from eebus.ids import Ski
@@ -18,13 +17,6 @@ MIN_AGE_S = 1.0
 """No connection is closed sooner after its upgrade: the peer may just be about to choose it."""
 MUTE_AFTER_S = 10.0
 _MAX_BUFFERED = 64
-
-
-class Direction(Enum):
-    """Who dialled."""
-
-    OUTGOING = "outgoing"
-    INCOMING = "incoming"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +74,6 @@ DoubleEffect = DropDial | Retire | SessionStarts | SessionEnds | Deliver | Probe
 
 @dataclass(slots=True)
 class _Connection:
-    direction: Direction
     opened_at: float
     committed: bool
     """Past the point of no return: our upgrade request is out, or it is an incoming one."""
@@ -113,16 +104,13 @@ class PeerConnections:
         """The connection that carries SPINE."""
         return self._owner
 
-    def __len__(self) -> int:
-        return len(self._connections)
-
     def may_dial(self) -> bool:
         """One connection is enough: no dial while any exists, whatever its phase and direction (rule 1)."""
         return not self._connections
 
     def dial_started(self, connection: int, now: float) -> None:
         """Our own dial begins."""
-        self._connections[connection] = _Connection(Direction.OUTGOING, now, committed=False)
+        self._connections[connection] = _Connection(now, committed=False)
 
     def upgrade_requested(self, connection: int, now: float) -> bool:
         """Our HTTP upgrade request is about to go out: from here on the dial is not given up (rule 2).
@@ -138,7 +126,7 @@ class PeerConnections:
 
     def incoming_verified(self, connection: int, now: float) -> list[DoubleEffect]:
         """An accepted connection has shown the certificate of this peer."""
-        self._connections[connection] = _Connection(Direction.INCOMING, now, committed=True)
+        self._connections[connection] = _Connection(now, committed=True)
         effects: list[DoubleEffect] = []
         if self._bigger:
             for number, other in list(self._connections.items()):

@@ -11,6 +11,13 @@ class ShipRole(Enum):
     SERVER = "server"
 
 
+class Direction(Enum):
+    """Who dialled."""
+
+    OUTGOING = "outgoing"
+    INCOMING = "incoming"
+
+
 class Trust(Enum):
     """What we think of the peer."""
 

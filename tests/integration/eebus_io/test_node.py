@@ -19,8 +19,7 @@ from eebus.io.events import (
     TrustChanged,
 )
 from eebus.ship.connection import Phase
-from eebus.ship.doubles import Direction
-from eebus.ship.effects import EndCause
+from eebus.ship.effects import Direction, EndCause
 from eebus.usecases.energy_guard import Limit, SystemReady, WriteAnswered
 from eebus.usecases.events import OrderReceived, PersistOrder
 from eebus.usecases.house import ControlBox
