@@ -2,4 +2,4 @@
 
 from hems.cli import main
 
-main(prog_name="hems")
+main()

@@ -57,7 +57,7 @@ ENERGY_PERIOD_S = 60.0
 """How often the energy counters are stored."""
 
 Observer = Callable[[object], None]
-"""Hears every event of the EEBUS node and every step of control, after the gateway has acted on it."""
+"""Hears every event of the EEBUS node and every step of control, in the order of cause and effect."""
 
 
 class RunningGateway:
@@ -138,6 +138,7 @@ class RunningGateway:
 
     def _eebus_event(self, event: object) -> None:
         log_event(event)
+        self._observer(event)
         match event:
             case OrderReceived():
                 self._recorder.order_received(event)
@@ -145,7 +146,6 @@ class RunningGateway:
                 self._reasons[event.direction] = event.reason
                 self._recorder.state_changed(event)
                 self.control.new_ceilings([ceiling_of(event)])
-        self._observer(event)
 
     def _progress(self, progress: Progress) -> None:
         self._recorder.progress(progress)

@@ -1,27 +1,12 @@
-"""The command `hems`. Exit codes: 0 done, 1 not done, 2 wrong usage, 3 mistakes in the configuration,
-4 the gateway does not run."""
+"""The command line."""
 
-import click
-
-from hems import __version__
-from hems.cli.lazy import LazyGroup
-
-__all__ = ["main"]
+import signal
 
 
-@click.group(
-    cls=LazyGroup,
-    lazy={
-        "run": ("hems.cli.run:run", "Run the gateway for a real house."),
-        "demo": ("hems.cli.demo:demo", "Show a whole day's work in three minutes, with a simulated house."),
-        "check": ("hems.cli.check:check", "Check the configuration and tell what it means."),
-        "config": ("hems.cli.config:config", "Describe the configuration file."),
-        "status": ("hems.cli.status:status", "Show limits, states and devices of the running gateway."),
-        "pair": ("hems.cli.pair:pair", "Decide which peers are trusted."),
-        "identity": ("hems.cli.identity:identity", "Show what the installer of the Steuerbox needs."),
-    },
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-@click.version_option(__version__, prog_name="hems")
 def main() -> None:
-    """Gateway between a Steuerbox (EEBUS) and the devices of a house."""
+    """The command `hems`. Ctrl-C ends it without a word until a command knows better."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    from hems.cli.root import hems
+
+    hems(prog_name="hems")

@@ -16,6 +16,8 @@ from hems.gateway import RunningGateway
 HEARTBEAT_LOSS_S = 120.0
 _LOOK_S = 0.1
 _PATIENCE_S = 40.0
+_SETTLE_S = 2.2
+"""Ramps, and readings once a second."""
 _CURRENT = ("wallbox", 261)
 _FULL_BATTERY_WH = 10_000.0
 
@@ -46,7 +48,7 @@ class Scene:
         await self.box.ask({"command": "deactivate"})
         await self.box.ask({"command": "deactivate", "direction": "production"})
         await self.until("the car charging freely", lambda: self.power("wallbox_w") > 10_000)
-        self.meter()
+        await self.meter()
 
     async def consumption_limit(self) -> None:
         """A limit arrives, reaches the register, and takes effect at the meter."""
@@ -56,15 +58,14 @@ class Scene:
         await self.box.ask({"command": "limit", "value_w": 4200.0, "duration_s": 900.0})
         await self.until("the wallbox register", lambda: self.register(*_CURRENT) == 60)
         await self.until("the effect at the meter", lambda: self.power("wallbox_w") < 4_200)
-        await asyncio.sleep(1.5)
-        self.meter()
+        await self.meter()
 
     async def release(self) -> None:
         """The limit is taken back."""
         self.narrator.heading("3. The Steuerbox releases consumption")
         await self.box.ask({"command": "deactivate"})
         await self.until("the car charging freely", lambda: self.power("wallbox_w") > 10_000)
-        self.meter()
+        await self.meter()
 
     async def feed_in_limit(self) -> None:
         """The sun shines, the car is gone, and the feed-in is limited."""
@@ -75,21 +76,20 @@ class Scene:
             {"cmd": "set", "sun_w": 8000.0, "car_connected": False, "battery_energy_wh": _FULL_BATTERY_WH}
         )
         await self.until("feed-in", lambda: self.power("grid_w") < -5_000)
-        self.meter()
+        await self.meter()
         await self.box.ask({"command": "limit", "direction": "production", "value_w": 3000.0})
         await self.until("the effect at the meter", lambda: -3_050 < self.power("grid_w") < 0)
-        await asyncio.sleep(1.5)
-        self.meter()
+        await self.meter()
         await self.box.ask({"command": "deactivate", "direction": "production"})
         await self.until("the release", lambda: self.power("grid_w") < -5_000)
-        self.meter()
+        await self.meter()
 
     async def failsafe(self) -> None:
         """The box is cut off, and 120 s after its last heartbeat the gateway limits itself."""
         self.narrator.heading("5. Evening again, the car charges; somebody pulls the plug of the Steuerbox")
         await self.house.ask({"cmd": "set", "sun_w": 0.0, "car_connected": True, "battery_energy_wh": 0.0})
         await self.until("the car charging freely", lambda: self.power("wallbox_w") > 10_000)
-        self.meter()
+        await self.meter()
         self.box.kill()
         self.narrator.say(
             "Steuerbox", "is cut off; its last heartbeat counts for 120 s, until then nothing changes"
@@ -100,16 +100,16 @@ class Scene:
         silent_s = time.monotonic() - (self.audience.heartbeat_at or 0.0)
         self.narrator.say("Gateway", f"{silent_s:.1f} s after the last heartbeat: failsafe")
         await self.until("the effect at the meter", lambda: self.power("wallbox_w") < 4_200)
-        await asyncio.sleep(1.5)
-        self.meter()
+        await self.meter()
 
     def _show_countdown(self) -> None:
         silent_s = time.monotonic() - (self.audience.heartbeat_at or 0.0)
         left_s = max(0.0, HEARTBEAT_LOSS_S - silent_s)
         self.narrator.count_down(f"last heartbeat {silent_s:3.0f} s ago, failsafe in {left_s:3.0f} s")
 
-    def meter(self) -> None:
-        """Tell what the gateway measures at the grid connection."""
+    async def meter(self) -> None:
+        """Tell what the gateway measures at the grid connection, once everything has settled there."""
+        await asyncio.sleep(_SETTLE_S)
         reading = self.gateway.status()["meter"]
         wallbox = next(d for d in self.gateway.status()["devices"] if d["name"] == "wallbox")
         told = "no reading yet" if reading is None else f"the house is {flow(reading['power_w'])}"

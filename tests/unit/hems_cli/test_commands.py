@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from hems.cli import main
+from hems.cli.root import hems as command
 
 
 def hems(*arguments: str) -> Result:
-    result = CliRunner().invoke(main, arguments, env={"HEMS_CONFIG": None, "HEMS_DATA_DIR": None})
+    result = CliRunner().invoke(command, arguments, env={"HEMS_CONFIG": None, "HEMS_DATA_DIR": None})
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result
 
@@ -30,7 +30,7 @@ def house(tmp_path: Path) -> Path:
 
 def test_help_lists_every_command_without_importing_any() -> None:
     code = (
-        "import sys; from hems.cli import main;"
+        "import sys; from hems.cli.root import hems as main;"
         "main(['--help'], standalone_mode=False); print(sorted(sys.modules))"
     )
     listed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

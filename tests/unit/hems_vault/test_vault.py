@@ -11,7 +11,7 @@ from eebus.clock import FakeClock
 from eebus.ids import group_ski
 from eebus.ship.identity import make_identity
 from eebus.ship.service import parse_qr
-from hems.cli import main
+from hems.cli.root import hems as command
 from hems.config import Configuration
 from hems.store.disk import Disk
 from hems.store.state import StateStore, stored_state
@@ -97,7 +97,7 @@ async def test_a_damaged_key_is_refused(configuration: Configuration) -> None:
 
 def _hems(folder: Path, *arguments: str) -> Result:
     (folder / "hems.yaml").write_text("site: {name: Test}\n")
-    result = CliRunner().invoke(main, [*arguments, "--config", str(folder / "hems.yaml")])
+    result = CliRunner().invoke(command, [*arguments, "--config", str(folder / "hems.yaml")])
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result
 
