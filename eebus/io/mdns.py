@@ -106,8 +106,7 @@ class Mdns:
             self._announced = ()
             for task in self._resolving.values():
                 task.cancel()
-            await zeroconf.async_unregister_all_services()
-            await zeroconf.async_close()
+            await asyncio.shield(_close(zeroconf))  # sockets must not leak when we are cancelled once more
 
     async def _announce(self, zeroconf: AsyncZeroconf, current: HostAddresses) -> None:
         if self._announcement is None:
@@ -172,6 +171,11 @@ class Mdns:
                 txt={key: value or "" for key, value in info.decoded_properties.items()},
             )
         )
+
+
+async def _close(zeroconf: AsyncZeroconf) -> None:
+    await zeroconf.async_unregister_all_services()
+    await zeroconf.async_close()
 
 
 def _instance_of(name: str, service_type: str) -> str:

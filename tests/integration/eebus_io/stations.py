@@ -69,15 +69,13 @@ class Station:
     def ski(self) -> Ski:
         return self.identity.ski
 
-    @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator[Node]:
-        """The node, up; stopped in an orderly way at the end."""
+    def prepare(self) -> None:
+        """Make a new node, as a restarted program does."""
         self.device = self.compose()
-        stack = build_stack(self.device, self.clock.utc_now)
         self.node = Node(
             identity=self.identity,
             ship_id=ShipId(f"i:1_u:{self.name}"),
-            stack=stack,
+            stack=build_stack(self.device, self.clock.utc_now),
             trust=self.trust,
             settings=self.settings,
             clock=self.clock,
@@ -86,6 +84,11 @@ class Station:
             random=lambda low, _high: low / 20,
         )
         self.node.act(self.device.start)
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[Node]:
+        """The node, up; stopped in an orderly way at the end."""
+        self.prepare()
         try:
             async with self.node.running():
                 yield self.node
