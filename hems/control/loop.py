@@ -20,6 +20,7 @@ from hems.metering.energies import Energies
 from hems.metering.measurements import Measurements
 
 CYCLE_S = 1.0
+SECOND_LOOK_S = 0.05
 SHUTDOWN_S = 5.0
 """Longest time for the last writes; after that the devices' own fallbacks must do."""
 
@@ -71,6 +72,7 @@ class ControlLoop:
         self._running = 0
         self._idle = asyncio.Event()
         self._bell = Bell()
+        self._second_look: asyncio.TimerHandle | None = None
         self._cycles = 0
         self._last_cycle_s: float | None = None
 
@@ -163,9 +165,16 @@ class ControlLoop:
             if side.direction is setpoint.direction:
                 self._report(side.progress.write_started(name, setpoint.power_w, now))
 
-    def write_ended(self, name: str) -> None:
-        """A device took a set-point or refused; power may have become free for others."""
-        del name
+    def write_ended(self) -> None:
+        """A device took a set-point or refused; power may have become free for others.
+
+        They hear of it a moment later, so that the writes of a reduction come first.
+        """
+        if self._second_look is None:
+            self._second_look = asyncio.get_running_loop().call_later(SECOND_LOOK_S, self._look_again)
+
+    def _look_again(self) -> None:
+        self._second_look = None
         self._decide()
 
     def _meter_read(self, sample: MeterSample) -> None:

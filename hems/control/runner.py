@@ -124,8 +124,8 @@ class DeviceEvents(Protocol):
     def write_started(self, name: str, setpoint: Setpoint) -> None:
         """A set-point leaves for it."""
 
-    def write_ended(self, name: str) -> None:
-        """It took the set-point, or refused."""
+    def write_ended(self) -> None:
+        """A device took its set-point, or refused."""
 
 
 class DeviceRunner:
@@ -186,7 +186,7 @@ class DeviceRunner:
             self._core.write_refused(setpoint, str(refusal), self._clock.monotonic())
         else:
             self._core.write_done(setpoint, readback, self._clock.monotonic())
-        self._events.write_ended(name)
+        self._events.write_ended()
 
 
 class MeterRunner:
