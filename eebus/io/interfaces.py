@@ -22,6 +22,11 @@ def host_addresses(selected: tuple[str, ...] = ()) -> HostAddresses:
     return choose_addresses(tuple(ifaddr.get_adapters()), selected)
 
 
+def own_addresses() -> frozenset[str]:
+    """Every address that this host has now, on whatever interface."""
+    return frozenset(str(_parse(ip)) for adapter in ifaddr.get_adapters() for ip in adapter.ips)
+
+
 def choose_addresses(adapters: tuple[ifaddr.Adapter, ...], selected: tuple[str, ...]) -> HostAddresses:
     """The pure part of :func:`host_addresses`."""
     ipv4: list[str] = []

@@ -45,3 +45,7 @@ class Link(Protocol):
     @property
     def ping_overdue(self) -> bool:
         """The last ping waits for its answer for longer than a living peer needs."""
+
+    @property
+    def local_address(self) -> str | None:
+        """Our end, without scope; None when the link uses no network."""

@@ -46,6 +46,10 @@ class MemoryLink:
     def ping_overdue(self) -> bool:
         return False
 
+    @property
+    def local_address(self) -> None:
+        return None
+
     # -- faults --------------------------------------------------------------------------------------
 
     def hold(self) -> None:

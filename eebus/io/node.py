@@ -33,6 +33,7 @@ from eebus.io.events import (
     ShipIdLearned,
     TrustChanged,
 )
+from eebus.io.interfaces import own_addresses
 from eebus.io.link import Link
 from eebus.io.listener import Arrival, Listener, ListenerSettings
 from eebus.io.mdns import Announcement, FoundService, Mdns, MdnsSettings
@@ -84,6 +85,8 @@ class NodeSettings:
     """Watch the announcements of others; needed to dial peers without a fixed address."""
     interfaces: tuple[str, ...] = ()
     """For multicast DNS, by name or address; empty: all but the loopback."""
+    address_poll_s: float = 3.0
+    """How often to look whether the addresses of this host have changed."""
     upper_case_ski: bool = False
     """Announce the SKI as SHIP 1.1 asks for; installed peers compare lower case."""
     dial: bool = True
@@ -205,6 +208,7 @@ class Node:
             self._group = group
             accepting = [self._supervise(self._listener.serve(group))] if self._settings.listen else []
             services = [self._supervise(self._alarm.run()), *accepting]
+            services.append(self._supervise(self._watch_addresses()))
             if (mdns := self._make_mdns(self._port)) is not None:
                 self._mdns = mdns
                 services.append(self._supervise(mdns.run()))
@@ -294,7 +298,8 @@ class Node:
                     upper_case_ski=settings.upper_case_ski,
                 ),
             )
-        return Mdns(MdnsSettings(interfaces=settings.interfaces), announcement, self._found, self._lost)
+        mdns = MdnsSettings(interfaces=settings.interfaces, poll_interval_s=settings.address_poll_s)
+        return Mdns(mdns, announcement, self._found, self._lost)
 
     # -- what the application does -------------------------------------------------------------------
 
@@ -423,6 +428,15 @@ class Node:
         self._connections.on_deadline(now)
         for ski in list(self._connections.due_dials(now)):
             self._start(self._connections.dial(ski))
+
+    async def _watch_addresses(self) -> None:
+        """A connection from an address that this host no longer has is dead, but TCP will not say so."""
+        while True:
+            await asyncio.sleep(self._settings.address_poll_s)
+            addresses = own_addresses()
+            for pump in self._connections.pumps():
+                if pump.drop_unless_on(addresses):
+                    _log.info("our address towards %s is gone, dropping the connection", short(pump.ski))
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         """Something that ends by itself, and gets a little time for that when the node stops."""

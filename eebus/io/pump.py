@@ -75,6 +75,13 @@ class Pump:
         """The peer does not answer our last ping."""
         return self._link.ping_overdue
 
+    def drop_unless_on(self, addresses: frozenset[str]) -> bool:
+        """Drop the link at once when our end of it is none of these addresses; says whether it was."""
+        gone = self._link.local_address not in (None, *addresses)
+        if gone:
+            self._link.abort()
+        return gone
+
     async def run(self) -> None:
         """From the open WebSocket to its end. Cancelling drops the link."""
         try:

@@ -19,6 +19,7 @@ from websockets.typing import Subprotocol
 from websockets.uri import WebSocketURI
 
 from eebus.errors import RemoteError
+from eebus.io.admission import plain_address
 from eebus.io.link import BinaryMessage, LinkClosed, LinkEvent, TextMessage
 
 SHIP_SUBPROTOCOL = Subprotocol("ship")
@@ -128,6 +129,11 @@ class WebSocketLink(asyncio.Protocol):
     @property
     def ping_overdue(self) -> bool:
         return self._pinged_at is not None and self._loop.time() - self._pinged_at > _PONG_IS_LATE_S
+
+    @property
+    def local_address(self) -> str | None:
+        name = None if self._transport is None else self._transport.get_extra_info("sockname")
+        return plain_address(name[0].partition("%")[0]) if name else None
 
     # -- asyncio -------------------------------------------------------------------------------------
 

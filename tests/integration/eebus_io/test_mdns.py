@@ -149,11 +149,12 @@ async def test_TC_SHIP_MDNS_001_a_service_is_found_followed_and_missed_when_it_l
         current[0] = HostAddresses(("127.0.0.1", "127.0.0.2"), ("127.0.0.1",))
         await until(lambda: set(found[-1].addresses) == {"127.0.0.1", "127.0.0.2"})
         await until(lambda: announcing.announced_addresses == ("127.0.0.1", "127.0.0.2"))
-        tasks.pop(0).cancel()
+        tasks[0].cancel()
         await until(lambda: "test eebus 1a2b" in lost)
     finally:
         for task in tasks:
-            task.cancel()
+            if not task.cancelling():
+                task.cancel()
         await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), LIMIT_S)
 
 
