@@ -7,6 +7,7 @@ back-off use the event loop's time: they are matters of the wire, not of limits.
 
 import asyncio
 import itertools
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import IntEnum
@@ -26,6 +27,7 @@ from adapters.modbus.errors import (
 from adapters.modbus.requests import ReadRequest, Request, Table, WriteRequest, fault_in
 from hems.devices import DeviceError, DeviceUnreachable, WriteRefused
 
+_LOG = logging.getLogger(__name__)
 _BACKOFF_MIN_S = 0.5
 _BACKOFF_MAX_S = 10.0
 _SILENT_ANSWERS_BEFORE_RECONNECT = 3
@@ -254,7 +256,8 @@ class Bus:
         except asyncio.CancelledError:
             _fail(job, DeviceUnreachable(f"{job}: the connection was closed"))
             raise
-        except DeviceError as error:
+        except Exception as error:
+            # Nothing may end the worker: whoever waits behind this request would wait for ever.
             _fail(job, error)
         else:
             if not job.result.done():
@@ -390,7 +393,7 @@ def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
-def _fail(job: _Job, error: DeviceError) -> None:
+def _fail(job: _Job, error: Exception) -> None:
     if not job.result.done():
         job.result.set_exception(error)
 
@@ -407,7 +410,9 @@ async def _connect(client: Client, timeout_s: float) -> bool:
     try:
         async with asyncio.timeout(timeout_s):
             return await client.connect()
-    except (TimeoutError, ModbusException, OSError):
+    except Exception:
+        # Serial drivers raise errors of their own kinds; whatever it was, there is no connection.
+        _LOG.debug("cannot connect %s", client, exc_info=True)
         return False
 
 

@@ -45,6 +45,7 @@ class SunSpecConnection:
         if self._map is not None and (self._is_verified or await self._headers_fit(priority)):
             self._is_verified = True
             return False
+        self._map = None
         self._used.clear()
         self._map = await discover(
             lambda address, count: self._unit.read(Table.HOLDING, address, count, priority)

@@ -125,7 +125,8 @@ class SunSpecInverter:
         )
 
     def _fallback(self, nameplate_w: float) -> Fallback | None:
-        if not self._options.revert_s:
+        """Nothing is promised before the device has told its rating."""
+        if not self._options.revert_s or not nameplate_w:
             return None
         after_w = self._options.after_revert_w
         return Fallback(float(self._options.revert_s), nameplate_w if after_w is None else after_w)

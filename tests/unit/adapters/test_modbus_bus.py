@@ -3,7 +3,9 @@
 import asyncio
 import itertools
 import logging
+import os
 import struct
+import tty
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -13,7 +15,7 @@ from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from adapters.modbus.bus import Buses, Pacing, Priority, Unit
-from adapters.modbus.endpoint import Framing, TcpEndpoint
+from adapters.modbus.endpoint import Framing, SerialEndpoint, TcpEndpoint
 from adapters.modbus.errors import BadAnswer, ReadRefused, RegisterWriteRefused
 from adapters.modbus.requests import ReadRequest, Table, WriteRequest
 from hems.devices import DeviceError, DeviceUnreachable, WriteRefused
@@ -74,6 +76,37 @@ async def test_rtu_over_tcp_uses_the_frames_of_the_serial_line() -> None:
         rtu_frame(bytes.fromhex("010400050001")),
         rtu_frame(bytes.fromhex("0106010500a0")),
     ]
+
+
+async def test_a_serial_line_carries_the_same_frames() -> None:
+    ours, theirs = os.openpty()
+    tty.setraw(ours)
+    tty.setraw(theirs)
+    seen: list[bytes] = []
+
+    def answer() -> None:
+        seen.append(os.read(ours, 8))
+        os.write(ours, rtu_frame(b"\x05" + registers_pdu(3, 160)))
+
+    loop = asyncio.get_running_loop()
+    loop.add_reader(ours, answer)
+    buses = Buses()
+    unit = buses.unit(SerialEndpoint(os.ttyname(theirs), parity="N"), "wallbox", 5, Pacing(timeout_s=1.0))
+    assert await unit.read(Table.HOLDING, 261, 1) == (160,)
+    assert seen == [rtu_frame(bytes.fromhex("050301050001"))]
+    await buses.close()
+    loop.remove_reader(ours)
+    os.close(ours)
+    os.close(theirs)
+
+
+@pytest.mark.parametrize("line", ["/dev/no-such-line", "/dev/null"])
+async def test_a_line_that_does_not_exist_or_is_none_is_unreachable(line: str) -> None:
+    buses = Buses()
+    unit = buses.unit(SerialEndpoint(line), "wallbox", 1, QUICK)
+    with pytest.raises(DeviceUnreachable, match="check that the line exists"):
+        await unit.read(Table.HOLDING, 261, 1)
+    await buses.close()
 
 
 # Answers that do not belong to the request.

@@ -263,6 +263,18 @@ async def test_a_map_that_moved_after_a_reconnect_is_read_again() -> None:
     assert peer.writes == [(16, LIMIT_ADDRESS + 10 + 5, (4200, 0, 120, 0, 1))]
 
 
+async def test_a_search_that_failed_half_way_is_not_taken_for_a_map() -> None:
+    peer = RegisterPeer(at(40_000, *INVERTER))
+    async with inverter(peer) as device:
+        await device.read()
+        peer.registers = {}
+        for _ in range(2):
+            with pytest.raises(DeviceError):
+                await device.connect()
+        peer.registers = at(40_000, common(), model(160, 8, {}), MEASURED, RATED, LIMIT, END)
+        assert (await device.read()).power_w == -1234.0
+
+
 async def test_a_map_that_moved_meanwhile_is_noticed_before_values_are_believed() -> None:
     peer = RegisterPeer(at(40_000, *INVERTER))
     async with inverter(peer) as device:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import sunspec2.device
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.sunspec.definitions import model_definition
@@ -155,6 +155,7 @@ SCALES = {
 }
 
 
+@settings(max_examples=25)
 @given(st.data(), st.sampled_from([103, 203, 704]))
 def test_a_second_opinion_on_whole_models(data: st.DataObject, model_id: int) -> None:
     """pysunspec2 decodes the same registers to the same values, where it is right (scale factors present)."""
