@@ -6,47 +6,76 @@ Pure: devices are asked for their capabilities only, nothing is connected.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hems.config import Configuration
+from eebus.usecases.events import StoredFailsafe
+from hems.config import Configuration, DeviceSettings
 from hems.control.fallbacks import FallbackProof, LeftAlone, prove_fallbacks
-from hems.devices import Capabilities, Device, Direction, FeasiblePowers
+from hems.devices import Capabilities, Device, Direction, FeasiblePowers, Kind
 from hems.limits.reason import watts
+
+NOTHING_WRITTEN = StoredFailsafe()
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """`lines`: label and text. `proof`: the devices' own fallbacks against the failsafe limit."""
+    """`lines`: label and text. `proofs`: the devices' own fallbacks against the failsafe limits."""
 
     lines: tuple[tuple[str, str], ...]
-    proof: FallbackProof
+    proofs: tuple[FallbackProof, ...]
     warnings: tuple[str, ...]
 
+    @property
+    def safe(self) -> bool:
+        """Whether devices that are left alone stay within every failsafe limit."""
+        return all(proof.holds for proof in self.proofs)
 
-def explain(configuration: Configuration, devices: Sequence[Device]) -> Explanation:
-    """Explain a checked configuration; `devices` are made from it and not connected."""
-    failsafe = configuration.eebus.failsafe
-    proof = prove_fallbacks(
-        [_left_alone(device) for device in devices if device.capabilities.consumption is not None],
-        failsafe.consumption_w,
-    )
-    by_name = {device.name: device for device in devices}
+
+def explain(
+    configuration: Configuration, devices: Sequence[Device], written: StoredFailsafe = NOTHING_WRITTEN
+) -> Explanation:
+    """Explain a checked configuration; `devices` are made from it, in its order, and not connected.
+
+    `written`: failsafe values that a Steuerbox has written; they beat the configuration.
+    """
+    proofs = fallback_proofs(configuration, devices, written)
     lines = [
         ("House", configuration.site.name),
         ("Data directory", str(configuration.data_dir)),
         ("Steuerbox", _connection(configuration)),
         ("Failsafe", _failsafe(configuration)),
-        ("Grid", _grid(configuration)),
     ]
-    lines += [
-        (settings.name, _device(by_name[settings.name].capabilities, settings.priority))
-        for settings in sorted(configuration.devices, key=lambda settings: settings.priority)
-    ]
-    lines.append(("Gateway dies", proof.reason.text))
-    return Explanation(tuple(lines), proof, tuple(_warnings(configuration, devices)))
+    if written != NOTHING_WRITTEN:
+        lines.append(("But", _written(written)))
+    lines.append(("Grid", _grid(configuration)))
+    ordered = sorted(zip(configuration.devices, devices, strict=True), key=lambda pair: pair[0].priority)
+    lines += [(settings.name, _device(device.capabilities, settings)) for settings, device in ordered]
+    lines += [("Gateway dies", proof.reason.text) for proof in proofs]
+    return Explanation(tuple(lines), proofs, tuple(_warnings(configuration, devices)))
 
 
-def _left_alone(device: Device) -> LeftAlone:
-    capabilities = device.capabilities
-    return LeftAlone(device.name, capabilities.nameplate_w, capabilities.consumption_fallback)
+def fallback_proofs(
+    configuration: Configuration, devices: Sequence[Device], written: StoredFailsafe
+) -> tuple[FallbackProof, ...]:
+    """Whether the house stays within its failsafe limits when the gateway dies, one proof a limit."""
+    failsafe = configuration.eebus.failsafe
+    consumption_w = failsafe.consumption_w if written.consumption_w is None else written.consumption_w
+    production_w = failsafe.production_w if written.production_w is None else written.production_w
+    counted = [
+        device
+        for settings, device in zip(configuration.devices, devices, strict=True)
+        if settings.controllable and device.capabilities.kind is not Kind.INVERTER
+    ]
+    proofs = [prove_fallbacks(_left_alone(counted, Direction.CONSUMPTION), consumption_w)]
+    if production_w is not None:
+        feeding = [device for device in devices if device.capabilities.production is not None]
+        proofs.append(prove_fallbacks(_left_alone(feeding, Direction.PRODUCTION), production_w))
+    return tuple(proofs)
+
+
+def _left_alone(devices: Sequence[Device], direction: Direction) -> list[LeftAlone]:
+    return [
+        LeftAlone(device.name, device.capabilities.nameplate_w, device.capabilities.fallback(direction))
+        for device in devices
+    ]
 
 
 def _connection(configuration: Configuration) -> str:
@@ -71,8 +100,19 @@ def _failsafe(configuration: Configuration) -> str:
     feed_in = "is not cut" if failsafe.production_w is None else f"at most {watts(failsafe.production_w)}"
     return (
         f"while the Steuerbox is silent: draw at most {watts(failsafe.consumption_w)}, feed-in {feed_in}, "
-        f"for at least {failsafe.duration_s / 3600:g} h; values that a Steuerbox has written beat these"
+        f"for at least {failsafe.duration_s / 3600:g} h; what a Steuerbox writes beats this"
     )
+
+
+def _written(written: StoredFailsafe) -> str:
+    values = [
+        f"{what} {watts(value_w)}"
+        for what, value_w in (("draw", written.consumption_w), ("feed-in", written.production_w))
+        if value_w is not None
+    ]
+    if written.duration_s is not None:
+        values.append(f"duration {written.duration_s / 3600:g} h")
+    return f"a Steuerbox has written {', '.join(values)}; that counts instead"
 
 
 def _grid(configuration: Configuration) -> str:
@@ -88,8 +128,10 @@ def _adapter_type(settings: object) -> str:
     return str(getattr(settings, "type", "unknown"))
 
 
-def _device(capabilities: Capabilities, priority: int) -> str:
-    parts = [f"{capabilities.kind}, priority {priority}"]
+def _device(capabilities: Capabilities, settings: DeviceSettings) -> str:
+    parts = [f"{capabilities.kind}, priority {settings.priority}"]
+    if not settings.controllable:
+        parts.append("does not count as controllable")
     if capabilities.consumption is not None:
         parts.append(
             f"draw {_powers(capabilities.consumption)}; {_alone(capabilities, Direction.CONSUMPTION)}"
@@ -98,7 +140,7 @@ def _device(capabilities: Capabilities, priority: int) -> str:
         parts.append(
             f"feed-in {_powers(capabilities.production)}; {_alone(capabilities, Direction.PRODUCTION)}"
         )
-    if len(parts) == 1:
+    if capabilities.consumption is None and capabilities.production is None:
         parts.append("measured only, it cannot be told anything")
     return "; ".join(parts)
 

@@ -27,7 +27,7 @@ from hems.control.progress import Progress
 from hems.control.status import ControlStatus
 from hems.eebus_side import make_gateway, node_settings
 from hems.equipment import make_devices, make_meter
-from hems.explanation import explain
+from hems.explanation import fallback_proofs
 from hems.journal.orders import OrderRecorder
 from hems.limits.sources.eebus import ceiling_of
 from hems.metering.connection import connection_point
@@ -91,7 +91,7 @@ class RunningGateway:
 
         self.context = Context(clock=clock)
         devices = make_devices(configuration, registry, self.context)
-        self._proof = explain(configuration, devices).proof
+        self._proofs = fallback_proofs(configuration, devices, stored.failsafe)
         self._measurements = Measurements()
         self._energies = Energies(stored.energies)
         self._recorder = OrderRecorder(records.append, clock, self._energies)
@@ -234,7 +234,6 @@ class RunningGateway:
 
     def _warnings(self, control: ControlStatus) -> list[str]:
         found = warnings_of(control)
-        if not self._proof.holds:
-            found.append(self._proof.reason.text)
+        found += [proof.reason.text for proof in self._proofs if not proof.holds]
         found += self._records.troubles()
         return found

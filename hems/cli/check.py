@@ -3,10 +3,14 @@
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from hems.cli.options import config_option, find_config, json_option, load_config, write_json
+from hems.cli.options import CommandFailed, config_option, find_config, json_option, load_config, write_json
+
+if TYPE_CHECKING:
+    from eebus.usecases.events import StoredFailsafe
 
 _NOT_SAFE = 1
 
@@ -33,15 +37,15 @@ def check(config_path: Path | None, as_json: bool) -> None:
         as_json=as_json,
         examine=lambda configuration: settings_that_cannot_work(configuration, DEFAULT_REGISTRY, context),
     )
-    explanation = explain(configuration, make_devices(configuration, DEFAULT_REGISTRY, context))
-    proof = explanation.proof
+    devices = make_devices(configuration, DEFAULT_REGISTRY, context)
+    explanation = explain(configuration, devices, _written(configuration.data_dir))
     if as_json:
         write_json(
             {
                 "ok": True,
-                "safe_when_left_alone": proof.holds,
+                "safe_when_left_alone": explanation.safe,
                 "lines": [{"label": label, "text": text} for label, text in explanation.lines],
-                "fallback_proof": asdict(proof),
+                "fallback_proofs": [asdict(proof) for proof in explanation.proofs],
                 "warnings": list(explanation.warnings),
             }
         )
@@ -51,4 +55,18 @@ def check(config_path: Path | None, as_json: bool) -> None:
             click.echo(f"  {label:<15}{text}")
         for warning in explanation.warnings:
             click.echo(f"  Attention      {warning}")
-    sys.exit(0 if proof.holds else _NOT_SAFE)
+    sys.exit(0 if explanation.safe else _NOT_SAFE)
+
+
+def _written(data_dir: Path) -> "StoredFailsafe":
+    """What a Steuerbox has written at a gateway with this data directory."""
+    from hems.explanation import NOTHING_WRITTEN
+    from hems.store.errors import StoreError
+    from hems.store.state import STATE_NAME, stored_state
+
+    if not (data_dir / STATE_NAME).exists():
+        return NOTHING_WRITTEN
+    try:
+        return stored_state(data_dir).failsafe
+    except StoreError as error:
+        raise CommandFailed(f"{error}.") from error

@@ -63,7 +63,7 @@ def test_check_as_json(house: Path) -> None:
     told = json.loads(hems("check", "--config", str(house), "--json").stdout)
     assert told["ok"] is True
     assert told["safe_when_left_alone"] is True
-    assert told["fallback_proof"]["sum_w"] == 4000.0
+    assert told["fallback_proofs"][0]["sum_w"] == 4000.0
 
 
 def test_check_reports_all_mistakes_and_opens_nothing(house: Path) -> None:
