@@ -358,7 +358,9 @@ class _Lane:
             return
         self._effective = measured_w <= _with_measuring_tolerance(self._power(self._sent_w))
         self._exceeds = measured_w > self._power(self._sent_w) + _NOISE_W
-        if self._effective and not self._complaint:
+        if not self._effective:
+            self._write_again(now)
+        elif not self._complaint:
             self._take_as_held()
 
     def _arrived(self, now: float) -> None:
@@ -394,6 +396,10 @@ class _Lane:
         self._bound_w = held_w
         self._complaint = f"it holds {watts(held_w)} instead of {watts(sent_w)}"
         self._doubt(now)
+        self._write_again(now)
+
+    def _write_again(self, now: float) -> None:
+        """At once, but never in a quarrel with another writer."""
         self._again_at_s = min(self._again_at_s, max(now, self._sent_at_s + RETRY_S))
 
     def _doubt(self, now: float) -> None:

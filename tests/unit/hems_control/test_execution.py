@@ -118,6 +118,13 @@ def test_measured_above_is_disobeying_once_the_reaction_time_is_over() -> None:
     assert "9.00 kW" in bench.view().reason.text
 
 
+def test_a_reboot_that_only_shows_in_the_draw_is_answered() -> None:
+    bench = limited()
+    bench.now = 100.0
+    bench.sample(9000.0)
+    assert bench.due() == Setpoint(CONSUMPTION, 4140.0)
+
+
 def test_reading_back_more_than_was_written_is_disobeying_and_written_again_later() -> None:
     bench = Bench()
     bench.connect()
