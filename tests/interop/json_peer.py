@@ -1,6 +1,6 @@
-"""A program that is driven by JSON lines: commands on its standard input, replies and events on its output.
+"""Programs that speak in JSON lines: events on their output, commands with replies for those that take them.
 
-The lines are described in ``README.md``. The Go peer and our own programs in this folder speak the same way.
+The lines of the Go peer are described in ``README.md``; our own programs in this folder speak the same way.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -22,15 +23,14 @@ class PeerError(Exception):
     """The program refused a command, or ended."""
 
 
-class JsonPeer:
-    """One running program. Events are kept in order, so that a test can wait for one that came already."""
+class LineProgram:
+    """A running program. Events are kept in order, so that a test can wait for one that came already."""
 
     def __init__(self, process: asyncio.subprocess.Process, log: Path) -> None:
         self._process = process
         self._log = log
         self._events: list[Members] = []
         self._changed = asyncio.Condition()
-        self._replies: dict[int, asyncio.Future[Members]] = {}
         self._ended = False
         self._reader = asyncio.create_task(self._read())
 
@@ -59,7 +59,7 @@ class JsonPeer:
         return len(self._events)
 
     def events(self, name: str, since: int = 0, **members: object) -> list[Members]:
-        """Return the events of this name from a position on whose members have these values."""
+        """Return the events of this name from a position on whose members are as wanted."""
         return [event for event in self._events[since:] if _matches(event, name, members)]
 
     async def wait_for(
@@ -82,24 +82,10 @@ class JsonPeer:
             text = f"no {name} {members} within {timeout_s} s\nevents:\n{seen}\nlog:\n{self.tail()}"
             raise TimeoutError(text) from None
 
-    async def call(self, command: str, timeout_s: float = REPLY_TIMEOUT_S, **parameters: object) -> Any:
-        """Send a command and return the data of its reply. Raises PeerError when it is refused."""
-        number = len(self._replies) + 1
-        future = self._replies[number] = asyncio.get_running_loop().create_future()
-        given = {name: value for name, value in parameters.items() if value is not None}
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"id": number, "command": command, **given}).encode() + b"\n")
-        async with asyncio.timeout(timeout_s):
-            reply = await future
-        if not reply["ok"]:
-            raise PeerError(f"{command}: {reply['error']}")
-        return reply["data"]
-
-    async def quit(self) -> None:
-        """Ask the program to end and wait until it has; kill it when it does not obey."""
-        if not self._ended:
-            with contextlib.suppress(PeerError, TimeoutError, ConnectionError):
-                await self.call("quit", QUIT_TIMEOUT_S)
+    async def end(self) -> None:
+        """Close its standard input, which ends it, and wait; kill it when it does not end."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
         try:
             async with asyncio.timeout(QUIT_TIMEOUT_S):
                 await self._process.wait()
@@ -118,26 +104,71 @@ class JsonPeer:
         """Return the last lines of the program's log."""
         return "\n".join(self._log.read_text(errors="replace").splitlines()[-lines:])
 
+    def send(self, members: Members) -> None:
+        """Write one line to the program."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(members).encode() + b"\n")
+
+    def take(self, members: Members) -> None:
+        """Handle one line of the program: keep it as an event."""
+        self._events.append({"at_ns": time.time_ns(), **members})
+
+    def on_end(self) -> None:
+        """Handle the end of the program's output."""
+
     async def _read(self) -> None:
         assert self._process.stdout is not None
         async for line in self._process.stdout:
-            members = json.loads(line)
-            if members["event"] == "reply":
-                self._replies[members["id"]].set_result(members)
-            else:
-                self._events.append(members)
-                await self._announce()
+            self.take(json.loads(line))
+            await self._announce()
         self._ended = True
-        for number, future in self._replies.items():
-            if not future.done():
-                future.set_exception(
-                    PeerError(f"the program ended before it answered command {number}:\n{self.tail()}")
-                )
+        self.on_end()
         await self._announce()
 
     async def _announce(self) -> None:
         async with self._changed:
             self._changed.notify_all()
+
+
+class JsonPeer(LineProgram):
+    """A program that answers numbered commands with one reply each."""
+
+    def __init__(self, process: asyncio.subprocess.Process, log: Path) -> None:
+        super().__init__(process, log)
+        self._replies: dict[int, asyncio.Future[Members]] = {}
+
+    async def call(self, command: str, timeout_s: float = REPLY_TIMEOUT_S, **parameters: object) -> Any:
+        """Send a command and return the data of its reply. Raises PeerError when it is refused."""
+        number = len(self._replies) + 1
+        future = self._replies[number] = asyncio.get_running_loop().create_future()
+        given = {name: value for name, value in parameters.items() if value is not None}
+        self.send({"id": number, "command": command, **given})
+        async with asyncio.timeout(timeout_s):
+            reply = await future
+        if not reply["ok"]:
+            raise PeerError(f"{command}: {reply['error']}")
+        return reply["data"]
+
+    async def quit(self) -> None:
+        """Ask the program to end and wait until it has."""
+        if not self._ended:
+            with contextlib.suppress(PeerError, TimeoutError, ConnectionError):
+                await self.call("quit", QUIT_TIMEOUT_S)
+        await self.end()
+
+    def take(self, members: Members) -> None:
+        """Handle one line of the program: a reply, else an event."""
+        if members["event"] == "reply":
+            self._replies[members["id"]].set_result(members)
+        else:
+            super().take(members)
+
+    def on_end(self) -> None:
+        """Let nobody wait for a reply that cannot come."""
+        for number, future in self._replies.items():
+            if not future.done():
+                text = f"the program ended before it answered command {number}:\n{self.tail()}"
+                future.set_exception(PeerError(text))
 
 
 def _matches(event: Members, name: str, members: Members) -> bool:

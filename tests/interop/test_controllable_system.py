@@ -347,34 +347,6 @@ async def test_link_cut_for_30_s(pair: Pair) -> None:
     assert (await pair.house.view()).consumption.effective_limit_w == 4100
 
 
-# Heartbeat
-
-
-@pytest.mark.slow
-async def test_LPC_912_918_heartbeat_stops_for_120_s_in_real_time(pair: Pair) -> None:
-    assert (await pair.box.limit("consumption", 9000)).accepted
-    await pair.box.heartbeat(on=True)  # one now
-    await asyncio.sleep(0.2)
-    await pair.box.heartbeat(on=False)
-    age = (await pair.house.view()).heartbeat_age_s
-    assert age is not None
-    assert age < 1
-    await asyncio.sleep(118 - age)
-    assert await pair.house.state("consumption") == "limited"
-    await pair.house.wait_for_state("consumption", "failsafe", timeout_s=4)
-    status = (await pair.house.view()).consumption
-    assert (status.effective_limit_w, status.limit_kind) == (4200, "self_imposed")
-    seen = await pair.box.read_back()
-    assert seen.consumption == Limit(9000, active=False, changeable=True, duration_s=0)
-
-    assert not (await pair.box.limit("consumption", 8000)).accepted  # no heartbeat yet: the gate is closed
-    assert await pair.house.state("consumption") == "failsafe"
-    await pair.box.heartbeat(on=True)
-    await asyncio.sleep(0.2)
-    assert not (await pair.box.limit("consumption", -1)).accepted
-    assert await pair.house.state("consumption") == "unlimited/controlled"  # 918
-
-
 # Reporting back
 
 
