@@ -142,10 +142,14 @@ class RegisterTarget(_Part):
 
 
 class Setup(RegisterTarget):
-    """A value that is written at every connect and must then be read back from the same register."""
+    """A value that is written at every connect and must then be read back from the same register.
+
+    `optional`: some models of the family have no such register.
+    """
 
     name: str
     value: float
+    optional: bool = False
 
 
 class ControlRange(_Part):

@@ -9,6 +9,7 @@ from adapters.modbus.blocks import Block, plan_blocks
 from adapters.modbus.bus import Priority, Unit
 from adapters.modbus.codec import decode, encode
 from adapters.modbus.conversion import Steps, line_voltage
+from adapters.modbus.errors import ILLEGAL_ADDRESS, ReadRefused, RegisterWriteRefused
 from adapters.modbus.profile import Control, CurrentControl, Point, Profile, Setup
 from adapters.modbus.requests import Table
 from eebus.clock import Clock
@@ -67,6 +68,7 @@ class ProfileDevice:
         self._slow_blocks = _blocks(profile, "slow")
         self._readings: dict[str, Reading] = {}
         self._written: dict[Direction, _Written] = {}
+        self._programmed: list[Setup] = []
         self._is_set_up = False
         self._slow_poll_due_s = 0.0
 
@@ -103,6 +105,8 @@ class ProfileDevice:
     async def connect(self) -> None:
         self._is_set_up = False
         await self._set_up(Priority.FAST)
+        # Voltages make the capabilities exact; without them the highest are assumed.
+        await self._read_blocks(self._fast_blocks, Priority.FAST)
 
     async def read(self) -> DeviceSample:
         try:
@@ -154,8 +158,15 @@ class ProfileDevice:
                     f"{self._name}: this is no {self._profile.profile.family}: {check.point} reads {value} "
                     f"instead of {check.min:g} to {check.max:g}; check profile, host and unit"
                 )
+        self._programmed.clear()
         for setup in self._profile.on_connect:
-            await self._program(setup, priority)
+            try:
+                await self._program(setup, priority)
+            except (RegisterWriteRefused, ReadRefused) as error:
+                if not (setup.optional and error.code == ILLEGAL_ADDRESS):
+                    raise
+            else:
+                self._programmed.append(setup)
         self._is_set_up = True
         self._slow_poll_due_s = self._clock.monotonic() + _SLOW_POLL_S
 
@@ -179,7 +190,7 @@ class ProfileDevice:
             return
         self._slow_poll_due_s = now_s + _SLOW_POLL_S
         await self._read_blocks(self._slow_blocks, Priority.SLOW)
-        for setup in self._profile.on_connect:
+        for setup in self._programmed:
             held = await self._setup_value(setup, Priority.SLOW)
             if abs(held - setup.value) > _SETUP_TOLERANCE:
                 _LOG.warning("%s: %s reads %g, it is set up again", self._name, setup.name, held)

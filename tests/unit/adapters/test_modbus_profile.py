@@ -317,3 +317,27 @@ async def test_reading_writes_nothing_that_was_read() -> None:
         await device.connect()
         await device.read()
     assert peer.writes == []
+
+
+WITH_SETUP = changed(
+    HEATER,
+    "controls:",
+    """on_connect:
+  - {name: mode, fc: 6, addr: 30, type: u16, value: 3}
+  - {name: lock, fc: 6, addr: 31, type: u16, value: 1, optional: true}
+controls:""",
+)
+
+
+async def test_a_setup_register_that_a_model_has_not_got_is_skipped_where_the_profile_says_so() -> None:
+    peer = RegisterPeer({10: 0, 11: 0, 20: 60, 30: 0})
+    async with heater(peer, FakeClock(), WITH_SETUP) as device:
+        await device.connect()
+    assert peer.writes == [(6, 30, (3,))]
+
+
+async def test_a_setup_register_that_must_exist_is_missed() -> None:
+    peer = RegisterPeer({10: 0, 11: 0, 20: 60, 31: 0})
+    async with heater(peer, FakeClock(), WITH_SETUP) as device:
+        with pytest.raises(WriteRefused, match="no such register"):
+            await device.connect()
