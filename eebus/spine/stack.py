@@ -105,6 +105,7 @@ class SpineStack:
         """The connection to a peer is ready for data; an earlier one of the same peer counts as ended."""
         turn = Turn(self._state, now)
         self._end_session(turn, peer.ski)
+        turn.settle()
         session = Session(peer)
         self._state.sessions[peer.ski] = session
         client.start(turn, session)

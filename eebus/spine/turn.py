@@ -188,10 +188,14 @@ class Turn:
             session = self.session(subscription.ski)
             self.send(session, Classifier.NOTIFY, feature.address, subscription.client, command)
 
-    def finish(self) -> list[SpineEffect]:
-        """Let handlers react to all events of the turn. Returns the effects in order."""
+    def settle(self) -> None:
+        """Let handlers react to the events so far, and to those that their reactions cause."""
         while self._events:
             event = self._events.popleft()
             for handler in self.state.handlers:
                 handler.on_event(event, self)
+
+    def finish(self) -> list[SpineEffect]:
+        """End the turn. Returns the effects in order."""
+        self.settle()
         return self.effects

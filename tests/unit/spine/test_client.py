@@ -231,6 +231,28 @@ def test_probe_closes_a_mute_peer_after_ten_seconds_and_spares_a_living_one() ->
         assert bench.handler.of_type(PeerTopologyChanged) == []
 
 
+def test_tree_that_comes_unasked_is_as_good_as_a_reply() -> None:
+    bench = Bench()
+    bench.read(NodeManagementDetailedDiscoveryData())
+    tell(bench, box_tree())
+    assert len(bench.handler.of_type(PeerDiscovered)) == 1
+    bench.wait(60)
+    assert not bench.closed()
+
+
+def test_handlers_learn_of_the_end_before_the_new_start() -> None:
+    bench = started()
+    seen: list[bool] = []
+
+    def react(event: object, turn: Turn) -> None:
+        if isinstance(event, PeerGone):
+            seen.append(turn.peer(event.ski) is None)
+
+    bench.handler.react = react
+    bench.take(bench.stack.connect(Peer(bench.ski, PeerRole.CONTROL_BOX), bench.now))
+    assert seen == [True]
+
+
 # --- reads ---
 
 
@@ -505,6 +527,7 @@ def test_notify_that_cannot_be_applied_leads_to_a_read() -> None:
     bench = started()
     (read,) = notify(bench, LIMITS, Filter())
     assert read.command.function == "loadControlLimitListData"
+    assert notify(bench, LIMITS, Filter()) == []
 
 
 def test_broken_partial_reply_does_not_cause_another_read() -> None:

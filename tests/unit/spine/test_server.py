@@ -53,6 +53,7 @@ from tests.unit.spine.support import (
     OTHER_SKI,
     Bench,
     at,
+    box_tree,
     decode_sent,
     limit_write,
     result_of,
@@ -361,6 +362,14 @@ def test_description_of_a_refusal_is_readable_for_peers() -> None:
     assert len(answer.command.data.description or "") <= 200
 
 
+def test_G16_a_refusal_always_has_a_description() -> None:
+    bench = bound_bench()
+    bench.handler.verdict = Refuse(7, "")
+    (answer,) = write(bench)
+    assert isinstance(answer.command.data, ResultData)
+    assert answer.command.data.description
+
+
 # --- deferred writes ---
 
 
@@ -494,6 +503,13 @@ def test_wrong_subscriptions_and_bindings_are_refused(
     bench.start()
     assert bench.subscribe(client, server, feature_type) == number
     assert bench.bind(client, server, feature_type) == number
+
+
+def test_client_may_use_the_device_of_its_headers_or_the_one_that_it_announced() -> None:
+    bench = Bench()
+    bench.answer_discovery(box_tree(device="d:_n:Announced_1"))
+    assert bench.subscribe(CLIENT, SERVER) == 0
+    assert bench.subscribe(at(1, 2, "d:_n:Announced_1"), SERVER) == 0
 
 
 def test_feature_without_writable_function_cannot_be_bound() -> None:

@@ -273,7 +273,10 @@ def test_duplicate_identifier_in_complete_data_last_one_wins() -> None:
             LoadControlLimitData(limit_id=0, is_limit_active=False),
         )
     )
-    assert limits(apply(LIMIT, LIMITS, command_for(data)))[0].is_limit_active is False
+    last = LoadControlLimitListData(
+        load_control_limit_data=(LoadControlLimitData(limit_id=0, is_limit_active=False),)
+    )
+    assert apply(LIMIT, LIMITS, command_for(data)) == last
 
 
 def test_object_functions_merge_and_delete_elements() -> None:
