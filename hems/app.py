@@ -77,8 +77,9 @@ async def run_gateway(
         await gateway.enter_init()
         async with asyncio.TaskGroup() as tasks:
             _run_control(gateway, time, tasks)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(gateway.acted.wait(), _FIRST_WRITE_WAIT_S)
+            if configuration.devices:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(gateway.acted.wait(), _FIRST_WRITE_WAIT_S)
             node = tasks.create_task(gateway.node.run(), name="eebus node")
             await gateway.node.listening()
             api_stop = asyncio.Event()

@@ -23,7 +23,7 @@ from eebus.usecases.limitation import Direction
 from hems import __version__
 from hems.config import Configuration
 from hems.control.loop import Controlled, ControlLoop
-from hems.control.progress import Progress
+from hems.control.progress import Milestone, Progress
 from hems.control.status import ControlStatus
 from hems.eebus_side import make_gateway, node_settings
 from hems.equipment import make_devices, make_meter
@@ -149,7 +149,8 @@ class RunningGateway:
 
     def _progress(self, progress: Progress) -> None:
         self._recorder.progress(progress)
-        self.acted.set()
+        if progress.milestone is Milestone.FIRST_WRITE:
+            self.acted.set()
         self._observer(progress)
 
     def _cycle_completed(self) -> None:

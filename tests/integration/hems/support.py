@@ -3,22 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from adapters.registry import DEFAULT_REGISTRY
 from adapters.simulated.server import SimulatedHouse
 from eebus.clock import SystemClock
-from eebus.ids import PeerRole, ShipId, Ski
-from eebus.io.addresses import PeerAddress
-from eebus.io.node import Node, NodeSettings
-from eebus.ship.identity import Identity, make_identity
-from eebus.ship.trust import TrustEntry, TrustList
-from eebus.usecases.energy_guard import EnergyGuardSettings, Limit, SystemReady, WriteAnswered
-from eebus.usecases.house import build_control_box, build_stack
-from eebus.usecases.limitation import Direction
-from eebus.usecases.monitoring_reader import MeasurementReceived
+from eebus.ids import PeerRole, Ski
+from eebus.ship.identity import make_identity
+from eebus.simulator.control_box import BoxSettings, ControlBoxSimulator
 from hems.app import run_gateway
 from hems.config import Configuration, load
 from hems.gateway import RunningGateway
@@ -193,17 +187,12 @@ async def running_gateway(path: Path) -> AsyncIterator[RunGateway]:
         await asyncio.wait_for(task, PATIENCE_S)
 
 
-@dataclass
 class Box:
-    """A Steuerbox; it says nothing by itself but its heartbeat."""
+    """A Steuerbox; it says nothing by itself but its heartbeat. Every dialling is a box after a restart."""
 
-    identity: Identity = field(default_factory=lambda: make_identity("test box", now=SystemClock().utc_now()))
-    watched: Watched = field(default_factory=Watched)
-
-    def __post_init__(self) -> None:
-        self._box = build_control_box(
-            f"d:_n:Test_Box-{self.identity.ski[:8]}", settings=EnergyGuardSettings(opening_write=False)
-        )
+    def __init__(self) -> None:
+        self.identity = make_identity("test box", now=SystemClock().utc_now())
+        self.watched = Watched()
 
     @property
     def ski(self) -> Ski:
@@ -211,70 +200,19 @@ class Box:
         return self.identity.ski
 
     @asynccontextmanager
-    async def dialling(self, gateway_ski: Ski, port: int) -> AsyncIterator[None]:
+    async def dialling(self, gateway_ski: Ski, port: int) -> AsyncIterator[ControlBoxSimulator]:
         """Trust the gateway and dial it."""
-        clock = SystemClock()
-        trusted = TrustEntry(ski=gateway_ski, role=PeerRole.DEVICE, accepted_at=clock.utc_now())
-        self._node = Node(
-            identity=self.identity,
-            ship_id=ShipId(f"TEST-BOX-{self.ski[:8]}"),
-            stack=build_stack(self._box, clock.utc_now),
-            trust=TrustList([trusted]),
-            settings=NodeSettings(
-                host="127.0.0.1",
-                port=0,
-                announce=False,
-                discover=False,
-                peers=(PeerAddress(gateway_ski, "127.0.0.1", port),),
-            ),
-            clock=clock,
-            on_event=self.watched.hear,
-            persist=_keep_nothing,
-        )
-        self._node.act(self._box.start)
-        task = asyncio.create_task(self._node.run())
-        try:
-            yield
-        finally:
-            self._node.stop()
-            await asyncio.wait_for(task, PATIENCE_S)
-
-    async def ready(self, since: int = 0) -> None:
-        """Wait until the gateway's controllable system can be written."""
-        await self.watched.until(SystemReady, since=since)
-
-    async def limit(
-        self, direction: Direction, value_w: float, *, active: bool = True, duration_s: float | None = None
-    ) -> WriteAnswered:
-        """Write a limit and wait for the answer."""
-        limit = Limit(active=active, value_w=value_w, duration_s=duration_s)
-        counter = self._node.act(lambda turn: self._box.energy_guard.write_limit(direction, limit, turn))
-        return await self.watched.until(WriteAnswered, lambda answer: answer.msg_counter == counter)
-
-    async def failsafe(self, consumption_w: float) -> WriteAnswered:
-        """Write the failsafe limit of consumption and wait for the answer."""
-        counter = self._node.act(
-            lambda turn: self._box.energy_guard.write_failsafe(
-                turn, limits_w={Direction.CONSUMPTION: consumption_w}
-            )
-        )
-        return await self.watched.until(WriteAnswered, lambda answer: answer.msg_counter == counter)
-
-    async def measurement(self, fits: Callable[[MeasurementReceived], bool]) -> MeasurementReceived:
-        """Wait for a measurement of the house that fits."""
-        return await self.watched.until(MeasurementReceived, fits)
-
-
-async def _keep_nothing(_record: object) -> None:
-    return None
+        simulator = ControlBoxSimulator(self.identity, BoxSettings(), on_event=self.watched.hear)
+        async with simulator.running():
+            await simulator.pair(gateway_ski, "127.0.0.1", port)
+            yield simulator
 
 
 @asynccontextmanager
-async def trusted_box(run: RunGateway, box: Box | None = None) -> AsyncIterator[Box]:
+async def trusted_box(run: RunGateway, box: Box | None = None) -> AsyncIterator[ControlBoxSimulator]:
     """A box that is accepted as control box and ready to write."""
     chosen = box or Box()
     await run.gateway.accept(chosen.ski, PeerRole.CONTROL_BOX, replace=False)
-    since = len(chosen.watched.events)
-    async with chosen.dialling(run.ski, run.port):
-        await chosen.ready(since)
-        yield chosen
+    async with chosen.dialling(run.ski, run.port) as simulator:
+        await simulator.ready(wait_s=PATIENCE_S)
+        yield simulator

@@ -5,10 +5,13 @@ import time
 from pathlib import Path
 
 from eebus.ids import Ski
-from eebus.usecases.limitation import Direction
+from eebus.io.events import NodeListening
+from eebus.simulator.control_box import ControlBoxSimulator
+from hems.control.progress import Milestone, Progress
 from tests.integration.hems.process import gateway_process
 from tests.integration.hems.support import (
     CURRENT_REGISTER,
+    PATIENCE_S,
     Box,
     RunGateway,
     WatchedHouse,
@@ -20,8 +23,6 @@ from tests.integration.hems.support import (
 )
 
 WATCHDOG_S = 30.0
-FREE = 160
-"""The wallbox at its nominal current."""
 
 
 async def _order_in_force(path: Path, house: WatchedHouse, number: int) -> None:
@@ -30,9 +31,9 @@ async def _order_in_force(path: Path, house: WatchedHouse, number: int) -> None:
     async with gateway_process(path) as process:
         status = await process.until_answering()
         await process.accept(box.ski)
-        async with box.dialling(Ski(status["ski"]), status["port"]):
-            await box.ready()
-            assert (await box.limit(Direction.CONSUMPTION, 4200.0)).accepted
+        async with box.dialling(Ski(status["ski"]), status["port"]) as simulator:
+            await simulator.ready(wait_s=PATIENCE_S)
+            assert (await simulator.limit(4200.0)).accepted
             await house.until_register("wallbox", CURRENT_REGISTER, 60)
             code = await process.end(number)
     assert code == (0 if number == signal.SIGTERM else -number)
@@ -48,11 +49,17 @@ def _currents_told(house: WatchedHouse) -> list[int]:
     ]
 
 
+def _assert_never_freed(house: WatchedHouse) -> None:
+    told = _currents_told(house)
+    assert told[-1] == 60
+    assert all(raw <= 130 for raw in told)
+
+
 async def test_a_gateway_killed_during_an_order_leaves_no_device_free(tmp_path: Path) -> None:
     async with simulated_house() as house:
         path = write_configuration(tmp_path, house.port, failsafe_w=9000.0)
         await _order_in_force(path, house, signal.SIGKILL)
-        assert _currents_told(house) == [130, 60]
+        _assert_never_freed(house)
         house.clock.ahead_s += WATCHDOG_S + 1.0
         await house.watched.until(dict, lambda e: e.get("text", "").startswith("watchdog ran out"))
         assert house.house.house.wallbox.in_failsafe
@@ -62,7 +69,7 @@ async def test_a_gateway_stopped_during_an_order_leaves_no_device_free(tmp_path:
     async with simulated_house() as house:
         path = write_configuration(tmp_path, house.port, failsafe_w=9000.0)
         await _order_in_force(path, house, signal.SIGTERM)
-        assert _currents_told(house) == [130, 60]
+        _assert_never_freed(house)
 
 
 async def test_LPC_901_a_restarted_gateway_is_in_init_with_the_failsafe_limit_that_the_box_wrote(
@@ -74,10 +81,10 @@ async def test_LPC_901_a_restarted_gateway_is_in_init_with_the_failsafe_limit_th
         async with gateway_process(path) as process:
             status = await process.until_answering()
             await process.accept(box.ski)
-            async with box.dialling(Ski(status["ski"]), status["port"]):
-                await box.ready()
-                assert (await box.limit(Direction.CONSUMPTION, 0.0, active=False)).accepted
-                assert (await box.failsafe(6000.0)).accepted
+            async with box.dialling(Ski(status["ski"]), status["port"]) as simulator:
+                await simulator.ready(wait_s=PATIENCE_S)
+                assert (await simulator.deactivate()).accepted
+                assert (await simulator.failsafe(consumption_w=6000.0)).accepted
                 await process.end(signal.SIGKILL)
         since = len(house.watched.events)
         async with running_gateway(path) as run:
@@ -91,16 +98,21 @@ async def test_LPC_901_a_restarted_gateway_is_in_init_with_the_failsafe_limit_th
 async def test_the_first_set_point_leaves_before_the_node_can_be_dialled(tmp_path: Path) -> None:
     async with simulated_house() as house:
         async with running_gateway(write_configuration(tmp_path, house.port)) as run:
-            kinds = [type(event).__name__ for event in run.watched.events]
-        assert kinds.index("LimitStateChanged") < kinds.index("NodeListening")
-        assert kinds.index("Progress") < kinds.index("NodeListening")
+            events = run.watched.events
+        first_write = next(
+            number
+            for number, event in enumerate(events)
+            if isinstance(event, Progress) and event.milestone is Milestone.FIRST_WRITE
+        )
+        listening = next(number for number, event in enumerate(events) if isinstance(event, NodeListening))
+        assert first_write < listening
         assert _currents_told(house)[0] == 60
 
 
-async def _unreachable_and_back(run: RunGateway, house: WatchedHouse, box: Box) -> None:
+async def _unreachable_and_back(run: RunGateway, house: WatchedHouse, box: ControlBoxSimulator) -> None:
     await house.house.command({"cmd": "fault", "unit": "wallbox", "fault": "unreachable"})
     written_at = time.monotonic()
-    answer = await box.limit(Direction.CONSUMPTION, 4200.0)
+    answer = await box.limit(4200.0)
     assert answer.accepted
     assert time.monotonic() - written_at < 1.0, "a dead device must not delay the answer to the box"
     await eventually(lambda: any("wallbox" in warning for warning in run.gateway.status()["warnings"]))

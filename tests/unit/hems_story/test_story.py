@@ -59,11 +59,13 @@ def change(after: LimitState, limit_w: float | None, kind: LimitKind | None) -> 
         ),
         (
             order(accepted=False, value_w=-1000.0, reason="negative value", rule="LPC-902"),
-            "Steuerbox AABB CCDD… limits consumption to -1.00 kW for 900 s: refused, negative value (LPC-902)",
+            "Steuerbox AABB CCDD… limits consumption to -1.00 kW for 900 s: "
+            "refused, negative value (LPC-902)",
         ),
         (
             change(LimitState.FAILSAFE, 4200.0, LimitKind.SELF_IMPOSED),
-            "Consumption is limited to 4.20 kW by the gateway itself, state failsafe: silent for 120 s (LPC-912)",
+            "Consumption is limited to 4.20 kW by the gateway itself, state failsafe: "
+            "silent for 120 s (LPC-912)",
         ),
         (
             change(LimitState.UNLIMITED_CONTROLLED, None, None),
