@@ -8,7 +8,7 @@ from typing import Literal
 
 from pymodbus import FramerType, ModbusException
 from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient
-from pymodbus.framer import FramerRTU, FramerSocket
+from pymodbus.framer import FramerBase, FramerRTU, FramerSocket
 from pymodbus.pdu import DecodePDU, ModbusPDU
 
 Client = AsyncModbusTcpClient | AsyncModbusSerialClient
@@ -97,7 +97,7 @@ _UNDECODABLE = (ModbusException, struct.error, IndexError, ValueError)
 _Frames = tuple[int, ModbusPDU | None]
 
 
-class _SocketFramer(FramerSocket):
+class _Tolerant(FramerBase):
     """Reports undecodable bytes instead of raising them into the event loop."""
 
     def __init__(self, on_garbage: Callable[[], None]) -> None:
@@ -112,16 +112,9 @@ class _SocketFramer(FramerSocket):
             return len(data), None
 
 
-class _RtuFramer(FramerRTU):
-    """The same for frames without header."""
+class _SocketFramer(_Tolerant, FramerSocket):
+    """Frames with the Modbus TCP header."""
 
-    def __init__(self, on_garbage: Callable[[], None]) -> None:
-        super().__init__(DecodePDU(False))
-        self._on_garbage = on_garbage
 
-    def handleFrame(self, data: bytes, exp_devid: int, exp_tid: int) -> _Frames:  # noqa: N802
-        try:
-            return super().handleFrame(data, exp_devid, exp_tid)
-        except _UNDECODABLE:
-            self._on_garbage()
-            return len(data), None
+class _RtuFramer(_Tolerant, FramerRTU):
+    """Frames as on a serial line."""
