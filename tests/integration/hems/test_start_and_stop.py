@@ -1,0 +1,120 @@
+"""What keeps a gateway from starting is told in one line; starting and stopping are quick and clean."""
+
+import signal
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from eebus.ids import Ski
+from hems.cli.options import CommandFailed
+from hems.data_dir import LOCK_NAME
+from tests.integration.hems.process import gateway_process
+from tests.integration.hems.support import (
+    PATIENCE_S,
+    Box,
+    running_gateway,
+    simulated_house,
+    write_configuration,
+)
+
+
+async def test_a_gateway_listens_within_two_seconds_and_stops_cleanly(tmp_path: Path) -> None:
+    async with simulated_house() as house:
+        path = write_configuration(tmp_path, house.port)
+        async with gateway_process(path) as process:
+            await process.until_answering()
+            assert await process.end(signal.SIGTERM) == 0
+        begun_at = time.monotonic()
+        async with gateway_process(path) as process:
+            await process.until_answering()
+            assert time.monotonic() - begun_at < 4.0, "2 s of the design, doubled for a busy test machine"
+            assert await process.end(signal.SIGINT) == 0
+        log = path.with_suffix(".log").read_text()
+    assert "Traceback" not in log
+    assert "ERROR" not in log
+    assert sorted(p.name for p in (tmp_path / "data").iterdir() if p.suffix != ".db") == [
+        LOCK_NAME,
+        "identity.txt",
+    ]
+
+
+async def test_a_house_without_any_answer_does_not_keep_it_from_starting(tmp_path: Path) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        async with gateway_process(write_configuration(tmp_path, unused.getsockname()[1])) as process:
+            status = await process.until_answering()
+            assert status["limits"][0]["limit_w"] == 4200.0
+            assert await process.end(signal.SIGTERM) == 0
+
+
+async def test_a_second_gateway_on_the_same_data_is_refused(tmp_path: Path) -> None:
+    async with simulated_house() as house:
+        path = write_configuration(tmp_path, house.port)
+        async with running_gateway(path), gateway_process(path) as second:
+            assert await second.process.wait() == 1
+            assert "Another gateway already works with the data directory" in second.log.read_text()
+            assert "Traceback" not in second.log.read_text()
+
+
+async def test_a_taken_port_is_told_in_one_line(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        path = write_configuration(tmp_path, 1)
+        path.write_text(path.read_text().replace("port: 0", f"port: {port}"))
+        async with gateway_process(path) as process:
+            assert await process.process.wait() == 1
+            log = process.log.read_text()
+    assert f"{port}" in log.splitlines()[-1]
+    assert "Traceback" not in log
+
+
+async def test_a_lost_identity_keeps_it_from_starting(tmp_path: Path) -> None:
+    async with simulated_house() as house:
+        path = write_configuration(tmp_path, house.port)
+        async with running_gateway(path):
+            pass
+        for file in (tmp_path / "data").glob("state.db*"):
+            file.unlink()
+        async with gateway_process(path) as process:
+            assert await process.process.wait() == 1
+            assert "The key of this gateway is gone" in process.log.read_text()
+
+
+async def test_a_stranger_is_refused_until_a_person_accepts_it(tmp_path: Path) -> None:
+    box = Box()
+    async with (
+        simulated_house() as house,
+        gateway_process(write_configuration(tmp_path, house.port)) as process,
+    ):
+        status = await process.until_answering()
+        async with box.dialling(Ski(status["ski"]), status["port"]) as simulator:
+            with pytest.raises(TimeoutError):
+                await simulator.ready(wait_s=1.0)
+            pairing = await process.call("GET", "/pairing")
+            assert [request["ski"] for request in pairing["requests"]] == [box.ski]
+            assert pairing["trusted"] == []
+            await process.accept(box.ski)
+            await simulator.ready(wait_s=PATIENCE_S)
+            assert (await simulator.limit(4200.0)).accepted
+            pairing = await process.call("GET", "/pairing")
+        assert pairing["requests"] == []
+        assert (pairing["trusted"][0]["role"], pairing["trusted"][0]["connected"]) == ("control-box", True)
+
+
+async def test_a_second_box_needs_an_explicit_swap(tmp_path: Path) -> None:
+    first, second = Box(), Box()
+    async with (
+        simulated_house() as house,
+        gateway_process(write_configuration(tmp_path, house.port)) as process,
+    ):
+        await process.until_answering()
+        await process.accept(first.ski)
+        with pytest.raises(CommandFailed, match="another control box is already trusted"):
+            await process.accept(second.ski)
+        swap = {"role": "control-box", "replace": True}
+        pairing = await process.call("POST", f"/pairing/{second.ski}", swap)
+    assert [peer["ski"] for peer in pairing["trusted"]] == [second.ski]
