@@ -49,6 +49,31 @@ class Steps:
         return FeasiblePowers((PowerRange(pause_w, pause_w), whole))
 
 
+class RecentHighest:
+    """The highest number of the last minutes, so that a value which trembles does not make others tremble.
+
+    It remembers for between one and two spans of `span_s`.
+    """
+
+    def __init__(self, span_s: float) -> None:
+        self._span_s = span_s
+        self._since_s = 0.0
+        self._current: float | None = None
+        self._previous: float | None = None
+
+    def add(self, number: float, now_s: float) -> None:
+        """Take a number into account."""
+        if self._current is None or now_s >= self._since_s + self._span_s:
+            self._previous, self._current, self._since_s = self._current, number, now_s
+        self._current = max(self._current, number)
+
+    @property
+    def value(self) -> float | None:
+        """The highest one, None before the first."""
+        known = [number for number in (self._current, self._previous) if number is not None]
+        return max(known, default=None)
+
+
 def line_voltage(measured_v: tuple[float | None, ...], phases: int, assumed_v: float) -> float:
     """The sum of the voltages that a current of `phases` phases works against.
 

@@ -8,7 +8,7 @@ from adapters.context import Sleep
 from adapters.modbus.blocks import Block, plan_blocks
 from adapters.modbus.bus import Priority, Unit
 from adapters.modbus.codec import decode, encode
-from adapters.modbus.conversion import Steps, line_voltage
+from adapters.modbus.conversion import RecentHighest, Steps, line_voltage
 from adapters.modbus.errors import ILLEGAL_ADDRESS, ReadRefused, RegisterWriteRefused
 from adapters.modbus.profile import Control, CurrentControl, Point, Profile, Setup
 from adapters.modbus.requests import Table
@@ -27,6 +27,7 @@ from hems.devices import (
 
 _LOG = logging.getLogger(__name__)
 _SLOW_POLL_S = 10.0
+_VOLTAGE_SPAN_S = 150.0
 _SETUP_TOLERANCE = 1e-6
 
 Reading = tuple[float | None, ...] | str
@@ -67,6 +68,7 @@ class ProfileDevice:
         self._fast_blocks = _blocks(profile, "fast")
         self._slow_blocks = _blocks(profile, "slow")
         self._readings: dict[str, Reading] = {}
+        self._highest_v = tuple(RecentHighest(_VOLTAGE_SPAN_S) for _ in range(3))
         self._written: dict[Direction, _Written] = {}
         self._programmed: list[Setup] = []
         self._is_set_up = False
@@ -205,6 +207,16 @@ class ProfileDevice:
             for name in block.points:
                 point = self._profile.points[name]
                 self._readings[name] = reading_of(point, registers, block.address)
+        self._remember_voltages()
+
+    def _remember_voltages(self) -> None:
+        now_s = self._clock.monotonic()
+        reading = self._readings.get("voltages_v", ())
+        for highest, voltage_v in zip(
+            self._highest_v, () if isinstance(reading, str) else reading, strict=False
+        ):
+            if voltage_v is not None:
+                highest.add(voltage_v, now_s)
 
     def _sample(self) -> DeviceSample:
         state = self._readings.get("state", "")
@@ -287,8 +299,7 @@ class ProfileDevice:
     def _watts_per_unit(self, control: Control) -> float:
         if not isinstance(control, CurrentControl):
             return 1.0
-        measured = self._readings.get("voltages_v", ())
-        volts = () if isinstance(measured, str) else measured
+        volts = tuple(highest.value for highest in self._highest_v)
         return line_voltage(volts, control.phases, control.assumed_voltage_v)
 
     def _largest_power(self, control: Control | None) -> float:

@@ -98,6 +98,25 @@ async def test_without_a_measured_voltage_the_highest_one_is_assumed() -> None:
         assert place.house.house.wallbox.max_current_a == 0.0
 
 
+async def test_a_voltage_that_trembles_does_not_make_the_limit_tremble() -> None:
+    """The highest voltage of the last minutes counts, for what is offered and for what is written alike."""
+    async with site() as place:
+        device = await connected(place)
+        for volts in (229.0, 232.0, 230.0, 228.0):
+            place.house.house.wallbox.voltage_v = volts
+            await device.read()
+        offered = device.capabilities.consumption
+        assert offered is not None
+        assert offered.ranges[1].low_w == 6.0 * 3 * 232.0
+        assert (await device.write(limit(6.0 * 3 * 232.0))).held_w == 4176.0
+        for _ in range(3):
+            place.pass_time(150.0)
+            await device.read()
+        later = device.capabilities.consumption
+        assert later is not None
+        assert later.ranges[1].low_w == 6.0 * 3 * 228.0
+
+
 async def test_below_six_ampere_it_is_never_rounded_up() -> None:
     async with site() as place:
         device = await connected(place)
