@@ -5,12 +5,11 @@ and without a binding nobody can write. A limit acts before it is stored and ack
 stored before it is in force.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import count
-from typing import Final, Literal, cast
+from typing import Final, cast
 
-from eebus.errors import LocalError
 from eebus.ids import PeerRole, Ski
 from eebus.spine.device import READ, READ_WRITE_PARTIAL, LocalDevice, LocalEntity, LocalFeature
 from eebus.spine.events import (
@@ -30,6 +29,11 @@ from eebus.spine.model.load_control import LoadControlLimitListData
 from eebus.spine.stack import Turn
 from eebus.spine.values import to_scaled
 from eebus.usecases.announcement import announce
+from eebus.usecases.controllable_settings import (
+    ControllableSystemSettings,
+    ControllableSystemStatus,
+    DirectionStatus,
+)
 from eebus.usecases.events import (
     EnergyGuardChanged,
     FailsafeChanged,
@@ -58,14 +62,12 @@ from eebus.usecases.limit_data import (
 )
 from eebus.usecases.limit_rules import (
     LIMITED,
-    OPTIONAL_RULES,
     DirectionState,
     DurationVerdict,
     Fired,
     HeartbeatArrived,
     Interrupted,
     LimitPair,
-    LimitState,
     LimitsWritten,
     LimitWrite,
     PowerUp,
@@ -89,13 +91,18 @@ from eebus.usecases.limit_writes import (
     read_limits,
 )
 from eebus.usecases.limitation import (
-    LONGEST_FAILSAFE_DURATION_S,
-    LPC,
-    LPP,
-    SHORTEST_FAILSAFE_DURATION_S,
     Direction,
     Profile,
 )
+
+__all__ = [
+    "ControllableSystem",
+    "ControllableSystemSettings",
+    "ControllableSystemStatus",
+    "DirectionStatus",
+    "PermittedRefusal",
+    "never_refuse",
+]
 
 ACTOR: Final = "ControllableSystem"
 SCENARIOS: Final = (1, 2, 3, 4)
@@ -111,95 +118,6 @@ PermittedRefusal = Callable[[Direction, float], str | None]
 def never_refuse(_direction: Direction, _value_w: float) -> str | None:
     """The rule: accept, and go as low as possible."""
     return None
-
-
-_NOT_A_BOX: Final = "only a control box may do this"
-
-
-@dataclass(frozen=True, slots=True)
-class ControllableSystemSettings:
-    """Everything about the controllable system that a user may choose. Raises LocalError for nonsense."""
-
-    lpc: bool = True
-    lpp: bool = True
-    failsafe_consumption_w: float = 4200.0
-    failsafe_production_w: float | None = None
-    """None: production is not cut, neither in init nor in failsafe, until a box writes a value."""
-    failsafe_duration_s: float = 7200.0
-    max_failsafe_duration_s: float = 86400.0
-    contractual_consumption_w: float = 34500.0
-    contractual_production_w: float = 30000.0
-    energy_manager: bool = True
-    """False: the entity is a device and announces its own nominal maxima instead of the contractual ones."""
-    optional_rules: frozenset[str] = OPTIONAL_RULES
-    """Numbers of the optional transitions in use: 906, 921, 922, 923."""
-    heartbeat_reply_counts: bool = True
-    """False: the partner's heartbeat is neither read nor does an answer count, only notifies do."""
-    positive_production_limit: Literal["refuse", "magnitude"] = "refuse"
-    heartbeat_interval_s: float = 25.0
-    control_watchdog_s: float | None = None
-    """Longest time between two calls of ``feed`` with which we still send heartbeats; None = always."""
-
-    def __post_init__(self) -> None:
-        if not self.profiles:
-            raise LocalError("neither LPC nor LPP is enabled")
-        watts = (
-            self.failsafe_consumption_w,
-            self.failsafe_production_w or 0.0,
-            self.contractual_consumption_w,
-            self.contractual_production_w,
-        )
-        if min(watts) < 0:
-            raise LocalError("failsafe limits and nominal maxima must not be negative")
-        durations = (self.failsafe_duration_s, self.max_failsafe_duration_s)
-        if not SHORTEST_FAILSAFE_DURATION_S <= durations[0] <= durations[1] <= LONGEST_FAILSAFE_DURATION_S:
-            raise LocalError("failsafe durations must be 2 h ≤ preconfigured ≤ maximum ≤ 24 h")
-        if not 0 < self.heartbeat_interval_s <= 60:
-            raise LocalError("a heartbeat must be sent at least every 60 s")
-
-    @property
-    def profiles(self) -> tuple[Profile, ...]:
-        """The use cases served."""
-        return (LPC,) * self.lpc + (LPP,) * self.lpp
-
-    @property
-    def maxima_w(self) -> Mapping[Direction, float]:
-        """The nominal maxima."""
-        return {
-            Direction.CONSUMPTION: self.contractual_consumption_w,
-            Direction.PRODUCTION: self.contractual_production_w,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class DirectionStatus:
-    """One direction as it stands, for people and testers."""
-
-    state: LimitState
-    since: float
-    rule: str
-    """The rule that led into the state."""
-    effective_limit_w: float | None
-    limit_kind: LimitKind | None
-    limit_until: float | None
-    limit_remaining_s: float | None
-    stored_value_w: float
-    failsafe_limit_w: float | None
-    next_transition_at: float | None
-    next_transition: str
-    """What happens then unless something comes; empty when nothing will."""
-
-
-@dataclass(frozen=True, slots=True)
-class ControllableSystemStatus:
-    """The controllable system as it stands."""
-
-    consumption: DirectionStatus | None
-    production: DirectionStatus | None
-    heartbeat_age_s: float | None
-    energy_guard: Ski | None
-    failsafe_duration_s: float
-    sending_heartbeats: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,7 +209,7 @@ class ControllableSystem(Handler):
         if request.server not in self._features.guarded:
             return None
         if request.peer.role is not PeerRole.CONTROL_BOX:
-            return Refuse(ErrorNumber.COMMAND_REJECTED, _NOT_A_BOX)
+            return Refuse(ErrorNumber.COMMAND_REJECTED, "only a control box may do this")
         if self._guards.others_bound(request.peer.ski):
             return Refuse(ErrorNumber.COMMAND_REJECTED, "another control box is in control")
         return Accept()

@@ -359,6 +359,16 @@ def test_LPC_921_heartbeat_that_dies_again_clears_the_window_and_the_next_one_st
     assert house.state is AUTONOMOUS
 
 
+def test_LPC_921_a_window_of_an_earlier_failsafe_does_not_end_the_next_one(profile: Profile) -> None:
+    house = House(profile).brought_to(FAILSAFE)
+    house.heartbeat()
+    house.write(active=False)
+    house.wait(50)
+    house.heartbeat()
+    house.wait(150)
+    assert house.state is FAILSAFE
+
+
 @rows("TS-036 =fs")
 def test_LPC_TS_036_write_at_the_closed_gate_restarts_a_running_921_window(profile: Profile) -> None:
     house = House(profile).brought_to(FAILSAFE)
