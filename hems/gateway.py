@@ -33,7 +33,7 @@ from hems.limits.sources.eebus import ceiling_of
 from hems.metering.connection import connection_point
 from hems.metering.energies import Energies
 from hems.metering.measurements import Measurements
-from hems.northbound.local_api import RequestRefused
+from hems.northbound.refusal import RequestRefused
 from hems.northbound.view import (
     Instant,
     device_json,

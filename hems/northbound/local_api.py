@@ -19,16 +19,13 @@ from starlette.routing import Route
 
 from eebus.errors import LocalError
 from eebus.ids import PeerRole, Ski, parse_ski
+from hems.northbound.refusal import RequestRefused
 
 _GRACE_S = 1
 _MAX_ORDERS = 1000
 _ROLES = ", ".join(role.value for role in PeerRole)
 
 Json = Mapping[str, Any]
-
-
-class RequestRefused(Exception):
-    """The gateway will not do what was asked; the text says why and what would help."""
 
 
 class GatewayView(Protocol):

@@ -14,7 +14,8 @@ from eebus.ids import PeerRole, Ski
 from hems.cli.client import ask
 from hems.cli.options import CommandFailed, GatewayNotRunning
 from hems.config import SOCKET_NAME
-from hems.northbound.local_api import RequestRefused, listening, serve
+from hems.northbound.local_api import listening, serve
+from hems.northbound.refusal import RequestRefused
 
 SKI = Ski("aabb" * 10)
 
