@@ -9,7 +9,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from eebus.ids import Ski
-from eebus.spine.device import EntityPath, LocalFeature, RemoteDevice, RemoteFeature
+from eebus.spine.device import (
+    NODE_MANAGEMENT_ENTITY,
+    EntityPath,
+    LocalFeature,
+    RemoteDevice,
+    RemoteFeature,
+)
 from eebus.spine.model.common import Role
 from eebus.usecases.heartbeat import HEARTBEAT_FUNCTION
 
@@ -56,8 +62,8 @@ class GuardTracker:
     @property
     def guard(self) -> GuardEntity | None:
         """The energy guard, once its bindings say so."""
-        by_limits = self._bound.get(self.limits.address.feature)
-        by_configuration = self._bound.get(self.configuration.address.feature)
+        by_limits = self._binder(self.limits)
+        by_configuration = self._binder(self.configuration)
         if by_limits is None:
             return None
         if by_configuration == by_limits:
@@ -69,6 +75,14 @@ class GuardTracker:
     def heard(self) -> GuardEntity | None:
         """Whose heartbeat counts: the energy guard's; before the bindings that of the only candidate."""
         return self.guard or self._only_candidate
+
+    def _binder(self, server: LocalFeature) -> GuardEntity | None:
+        """Who bound a feature; a binding in the name of NodeManagement tells no more than the box."""
+        by = self._bound.get(server.address.feature)
+        if by is None or by.entity != NODE_MANAGEMENT_ENTITY:
+            return by
+        candidate = self._only_candidate
+        return candidate if candidate and candidate.ski == by.ski else by
 
     @property
     def _only_candidate(self) -> GuardEntity | None:

@@ -126,6 +126,15 @@ def test_an_energy_guard_that_binds_the_limits_only_is_heard_as_single_candidate
     assert house.gateway.controllable_system.status(house.wire.now).energy_guard == BOX_SKI
 
 
+def test_a_binding_in_the_name_of_node_management_means_the_only_candidate() -> None:
+    house = House(connect=False)
+    node_management = house.tester.node.stack.device.node_management
+    house.tester.clients[0] = dict.fromkeys(house.tester.clients[0], node_management)
+    house.connect()
+    house.tester.heartbeat()
+    assert house.message(16) == ACK
+
+
 def test_the_energy_guard_is_told_when_it_comes_and_goes() -> None:
     house = House()
     house.cut()
@@ -328,6 +337,15 @@ def test_a_failsafe_value_waits_for_a_slow_disk_while_limits_go_on() -> None:
     house.wire.do(house.node, house.node.stack.stored(1, True, house.wire.now))
     house.wire.pump()
     assert to_float(house.published_failsafe()) == 5001.0
+
+
+def test_a_failsafe_value_that_was_stored_after_the_box_left_is_in_force() -> None:
+    house = House().bring_to(CONTROLLED)
+    house.node.disk_answers = False
+    house.failsafe_limit(5001.0)
+    house.cut()
+    house.wire.do(house.node, house.node.stack.stored(1, True, house.wire.now))
+    assert house.status.failsafe_limit_w == 5001.0
 
 
 def test_an_unknown_token_is_not_ours() -> None:
