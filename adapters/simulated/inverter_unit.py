@@ -19,6 +19,7 @@ from adapters.simulated.unit import Fault, RegisterChange, Registers, SimulatedU
 _SLEEPING, _MPPT, _THROTTLED, _STANDBY = 2, 4, 5, 8
 _SF_MINUS_2, _SF_MINUS_1 = s16(-2), s16(-1)
 _VOLTAGE_V = 230.0
+_CLIP_FLOOR = 3_000
 _PERCENT_STEPS = 100.0  # WMaxLimPct with scale factor −2
 
 
@@ -96,6 +97,8 @@ class InverterUnit(SimulatedUnit):
         if not all(offset in self._controls for offset in offsets):
             return ExcCodes.ILLEGAL_ADDRESS
         self._controls.update(zip(offsets, values, strict=True))
+        if Fault.CLIP in self.faults:
+            self._controls[self._percent_offset] = max(_CLIP_FLOOR, self._controls[self._percent_offset])
         if self._enable_offset in offsets and Fault.NO_EFFECT not in self.faults:
             self._take_over()
         return None
@@ -105,6 +108,7 @@ class InverterUnit(SimulatedUnit):
 
     _control_model: int
     _enable_offset: int
+    _percent_offset: int
 
     @abstractmethod
     def _default_controls(self) -> dict[int, int]:
@@ -128,6 +132,7 @@ class ImmediateControlsUnit(InverterUnit):
 
     _control_model = 123
     _enable_offset = 9
+    _percent_offset = 5
 
     def _default_controls(self) -> dict[int, int]:
         return {5: 10_000, 6: 0, 7: 0, 8: 0, 9: 0}
@@ -159,6 +164,7 @@ class DerControlsUnit(InverterUnit):
 
     _control_model = 704
     _enable_offset = 14
+    _percent_offset = 15
 
     def _default_controls(self) -> dict[int, int]:
         return {14: 0, 15: 10_000, 16: 10_000, 17: 0, 18: 0, 19: 0}

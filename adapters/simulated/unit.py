@@ -19,13 +19,14 @@ class Fault(StrEnum):
     """How a unit can be told to misbehave.
 
     `unreachable`: the gateway in front of it answers for it (exception 11). `ignore_writes`: it confirms
-    writes and keeps the old value. `no_effect`: it keeps the new value but does not follow it. `slow`: it
-    answers after a while. `busy`: it answers exception 6.
+    writes and keeps the old value. `no_effect`: it keeps the new value but does not follow it. `clip`: it
+    raises low values to a floor of its own. `slow`: it answers after a while. `busy`: it answers exception 6.
     """
 
     UNREACHABLE = "unreachable"
     IGNORE_WRITES = "ignore_writes"
     NO_EFFECT = "no_effect"
+    CLIP = "clip"
     SLOW = "slow"
     BUSY = "busy"
 

@@ -13,6 +13,7 @@ from adapters.simulated.wallbox import Wallbox
 _LAYOUT_VERSION = 0x0108
 _WATCHDOG_MS, _STANDBY, _REMOTE_LOCK, _MAX_CURRENT, _FAILSAFE_CURRENT = 257, 258, 259, 261, 262
 _STANDBY_DISABLED = 4
+_CLIP_FLOOR = 100
 _A1, _A2, _B1, _B2, _C1, _C2 = 2, 3, 4, 5, 6, 7
 
 
@@ -86,6 +87,8 @@ class WallboxUnit(SimulatedUnit):
 
     def _set(self, register: int, value: int) -> None:
         wallbox = self._wallbox
+        if register == _MAX_CURRENT and Fault.CLIP in self.faults:
+            value = max(value, _CLIP_FLOOR)
         if register == _WATCHDOG_MS:
             wallbox.watchdog_s = value / 1000.0
         elif register == _STANDBY:

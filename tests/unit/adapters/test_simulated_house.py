@@ -1,5 +1,6 @@
 """The physics of the simulated house, its faults, and its own process."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -94,6 +95,19 @@ async def test_a_wallbox_that_holds_the_register_but_not_the_current_shows_it_by
         assert (await device.write(Setpoint(Direction.CONSUMPTION, 4200.0))).confirmed
         place.pass_time(10.0)
         assert (await device.read()).power_w == 11_040.0
+
+
+async def test_devices_that_clip_to_a_floor_of_their_own_are_caught() -> None:
+    async with site() as place:
+        wallbox = place.device(**HEIDELBERG)
+        inverter = place.device(type="sunspec", unit=2)
+        await asyncio.gather(wallbox.connect(), inverter.connect())
+        for unit in ("wallbox", "inverter"):
+            await place.house.command({"cmd": "fault", "unit": unit, "fault": "clip"})
+        with pytest.raises(WriteRefused, match=r"it holds 10\.0"):
+            await wallbox.write(Setpoint(Direction.CONSUMPTION, 4200.0))
+        with pytest.raises(WriteRefused, match="the device shows 3000 W"):
+            await inverter.write(Setpoint(Direction.PRODUCTION, 1000.0))
 
 
 async def test_a_house_that_does_not_listen_is_unreachable_and_comes_back_on_the_same_port() -> None:
