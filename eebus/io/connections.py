@@ -14,6 +14,7 @@ from eebus.io.addresses import AddressBook
 from eebus.io.dialer import DialDropped, Dialer, Dialled
 from eebus.io.link import Link
 from eebus.io.listener import Arrival
+from eebus.io.loss_watch import LossWatch
 from eebus.io.pump import Pump, short
 from eebus.io.recorder import FrameRecorder
 from eebus.ship.connection import (
@@ -93,12 +94,14 @@ class _Peer:
     connections: PeerConnections
     pumps: dict[int, Pump] = field(default_factory=dict)
     retired: set[int] = field(default_factory=set)
+    kept: bool = False
     schedule: DialSchedule | None = None
     """Only for peers that we dial."""
     was_up: bool = False
     """A WebSocket has been up since the peer had no connection."""
     cause: EndCause = EndCause.TRANSPORT_LOST
     """Why the connection ended that ended last."""
+    doubt: LossWatch = field(default_factory=LossWatch)
 
 
 class Connections:
@@ -170,16 +173,18 @@ class Connections:
 
     # -- outgoing ------------------------------------------------------------------------------------
 
-    def want(self, ski: Ski) -> None:
-        """Keep a connection to this peer: dial when there is none."""
+    def keep(self, ski: Ski, *, dial: bool) -> None:
+        """Remember a trusted peer between its connections; with *dial* see to it that there is one."""
         record = self._peer(ski)
-        if record.schedule is None:
+        record.kept = True
+        if dial and record.schedule is None:
             record.schedule = DialSchedule(self._uniform, self._clock.monotonic())
             self._plan(record.schedule.next_deadline())
 
-    def unwant(self, ski: Ski) -> None:
-        """Do not dial this peer any more."""
+    def let_go(self, ski: Ski) -> None:
+        """The peer is trusted no more: neither remember nor dial it."""
         if (record := self._peers.get(ski)) is not None:
+            record.kept = False
             record.schedule = None
             self._forget_if_idle(record)
 
@@ -314,7 +319,7 @@ class Connections:
 
     def _forget_if_idle(self, record: _Peer) -> None:
         in_use = any(other is record for other in self._by_number.values())
-        if record.schedule is None and not in_use:
+        if not record.kept and not in_use:
             self._peers.pop(record.ski, None)
 
     def _carry_out(self, record: _Peer, effects: Sequence[DoubleEffect]) -> None:
@@ -327,8 +332,10 @@ class Connections:
                     if number in record.pumps:
                         record.pumps[number].close("double connection")
                 case SessionStarts(number, replaces):
+                    record.doubt.session_started(self._clock.monotonic())
                     self._owner.session_starts(record.pumps[number], replaces=replaces)
                 case SessionEnds():
+                    record.doubt.session_ended()
                     self._owner.session_ends(record.ski)
                 case Deliver(datagram):
                     self._owner.deliver(record.ski, datagram)
@@ -359,6 +366,8 @@ class Connections:
                 self._carry_out(record, record.connections.data_exchange(pump.number, now))
             case Ended(cause):
                 record.cause = cause
+                if cause is EndCause.TRANSPORT_LOST:
+                    record.doubt.connection_lost(now)
         self._owner.ship_effect(pump, effect)
         self._plan(pump.next_deadline())
 
@@ -397,7 +406,7 @@ class Connections:
         """When :meth:`on_deadline` or a dial is due."""
         deadlines: list[float | None] = []
         for record in self._peers.values():
-            deadlines.append(record.connections.next_deadline())
+            deadlines += [record.connections.next_deadline(), record.doubt.next_deadline()]
             deadlines += [pump.next_deadline() for pump in record.pumps.values()]
             if self._is_dialable(record) and record.schedule is not None:
                 deadlines.append(record.schedule.next_deadline())
@@ -409,3 +418,5 @@ class Connections:
             for pump in list(record.pumps.values()):
                 pump.on_deadline(now)
             self._carry_out(record, record.connections.on_deadline(now))
+            if record.doubt.take_due(now):
+                self._owner.probe(record.ski)

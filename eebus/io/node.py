@@ -213,7 +213,7 @@ class Node:
                 self._mdns = mdns
                 services.append(self._supervise(mdns.run()))
             for entry in self._trust:
-                self._want(entry.ski)
+                self._connections.keep(entry.ski, dial=self._settings.dial)
             self.emit(NodeListening(self._port))
             self._listening.set()
             await self._ending.wait()
@@ -351,7 +351,7 @@ class Node:
         if old is not None and old.role is not role:
             self.close_peer(ski, "role changed")
         self._connections.set_trust(ski, Trust.TRUSTED)
-        self._want(ski)
+        self._connections.keep(ski, dial=self._settings.dial)
         self._connections.dial_now(ski)
         self.emit(TrustChanged(ski, role))
 
@@ -403,14 +403,10 @@ class Node:
 
     def _drop(self, ski: Ski) -> None:
         """The trust in a peer is gone."""
-        self._connections.unwant(ski)
+        self._connections.let_go(ski)
         self._connections.set_trust(ski, Trust.REFUSED)
         self._book.forget(ski)
         self.emit(TrustChanged(ski, None))
-
-    def _want(self, ski: Ski) -> None:
-        if self._settings.dial:
-            self._connections.want(ski)
 
     def _trusted_skis(self) -> frozenset[Ski]:
         return frozenset(entry.ski for entry in self._trust)

@@ -148,6 +148,29 @@ async def test_12_4_5_the_session_moves_to_the_survivor_and_begins_anew() -> Non
             assert (await box.event(WriteAnswered)).accepted
 
 
+async def test_12_4_6_a_survivor_that_went_mute_after_a_loss_is_closed() -> None:
+    house, box = _paired()
+    house.clock = box.clock = clock = FakeClock()
+    async with house.running() as node, box.running():
+        async with joined(box, house) as (link, _):
+            await box.event(SystemReady)
+            link.cut()
+        async with joined(box, house) as (link, _):
+            await box.event(SystemReady)
+            for _ in range(4):  # answered probes harm nothing
+                clock.advance(15)
+                node.keep_time()
+                await asyncio.sleep(0.01)
+            assert node.snapshot().connections[0].carries_spine
+            link.drop(lambda _message: True)
+            for _ in range(4):
+                clock.advance(11)
+                node.keep_time()
+                await asyncio.sleep(0.01)
+            assert (await house.event(ConnectionEnded)).cause is EndCause.TRANSPORT_LOST  # the first one
+            assert (await house.event(ConnectionEnded)).cause is EndCause.LOCAL_CLOSE
+
+
 async def test_12_4_4_after_the_settle_time_only_the_newest_connection_is_left() -> None:
     house, box = _paired()
     house.clock = box.clock = clock = FakeClock()
