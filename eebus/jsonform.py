@@ -65,7 +65,7 @@ def merge_members(wire: object) -> dict[str, object]:
         for member in wire:
             if not isinstance(member, dict):
                 raise DecodeError(f"a record was expected, not a list of {type(member).__name__}")
-            members.update(member)
+            members |= member
         if len(members) < len(wire):
             _refuse_repeated("record", wire)
     elif isinstance(wire, dict):
@@ -101,7 +101,7 @@ def _folder(type_: type[msgspec.Struct], drop_empty: bool) -> _Fold:
             for member in wire:
                 if member.__class__ is not dict:
                     return wire
-                record.update(member)
+                record |= member
             if keeps_unknown and len(record) < len(wire):
                 _refuse_repeated(type_.__name__, wire)
         elif wire.__class__ is dict:

@@ -6,7 +6,7 @@ import msgspec
 
 from eebus.errors import DecodeError
 from eebus.jsonform import Record, from_wire, merge_members, to_wire
-from eebus.spine.functions import FUNCTIONS, spec_of
+from eebus.spine.functions import FUNCTIONS, FunctionSpec, spec_of
 from eebus.spine.model.common import FeatureAddress, Tag, Uint32, Uint64
 
 SPECIFICATION_VERSION: Final = "1.3.0"
@@ -111,21 +111,43 @@ def _decode_payload(wire: object) -> Command:
 
 
 def _decode_command(members: dict[str, object]) -> Command:
-    named = members.pop("function", None)
-    if not (named is None or isinstance(named, str)):
-        raise DecodeError("cmd: 'function' is not a text")
-    filters = _decode_filters(members.pop("filter", None))
-    extras = tuple((name, members.pop(name)) for name in tuple(members) if name in _COMMAND_EXTRAS)
-    function = _data_element(members, named)
-    if function is None:
-        return Command(named or "", None, filters, named, msgspec.UNSET, extras)
-    raw = members.pop(function)
-    if members:
-        extras += tuple(members.items())
-    spec = FUNCTIONS.get(function)
-    if spec is None:
-        return Command(function, None, filters, named, raw, extras)
-    return Command(function, from_wire(spec.data, raw), filters, named, msgspec.UNSET, extras)
+    named: str | None = None
+    filters: tuple[Filter, ...] = ()
+    spec: FunctionSpec | None = None
+    others: list[tuple[str, object]] = []
+    for name, value in members.items():
+        if name == "function":
+            named = _function_name(value)
+        elif name == "filter":
+            filters = _decode_filters(value)
+        elif name not in FUNCTIONS:
+            others.append((name, value))
+        elif spec is not None:
+            raise DecodeError(f"cmd: several functions at once: {spec.name}, {name}")
+        else:
+            spec = FUNCTIONS[name]
+    if spec is not None:
+        data = from_wire(spec.data, members[spec.name])
+        return Command(spec.name, data, filters, named, msgspec.UNSET, tuple(others))
+    return _unknown_command(named, filters, others)
+
+
+def _unknown_command(
+    named: str | None, filters: tuple[Filter, ...], others: list[tuple[str, object]]
+) -> Command:
+    """A command without a function that we know: its data is the element that `function` names, or any."""
+    candidates = [name for name, _ in others if name not in _COMMAND_EXTRAS]
+    if not candidates:
+        return Command(named or "", None, filters, named, msgspec.UNSET, tuple(others))
+    function = named if named in candidates else candidates[0]
+    extras = tuple(item for item in others if item[0] != function)
+    return Command(function, None, filters, named, dict(others)[function], extras)
+
+
+def _function_name(wire: object) -> str | None:
+    if wire is None or isinstance(wire, str):
+        return wire
+    raise DecodeError("cmd: 'function' is not a text")
 
 
 def _decode_filters(wire: object) -> tuple[Filter, ...]:
@@ -134,18 +156,6 @@ def _decode_filters(wire: object) -> tuple[Filter, ...]:
     if not isinstance(wire, list):
         raise DecodeError("cmd: 'filter' is not a list")
     return tuple(from_wire(Filter, item) for item in wire)
-
-
-def _data_element(members: dict[str, object], named: str | None) -> str | None:
-    """Which member is the data: a known function first, then the one that `function` names, then any."""
-    known = [name for name in members if name in FUNCTIONS]
-    if len(known) > 1:
-        raise DecodeError(f"cmd: several functions at once: {', '.join(known)}")
-    if known:
-        return known[0]
-    if named in members:
-        return named
-    return next(iter(members), None)
 
 
 def _encode_command(command: Command) -> list[object]:
