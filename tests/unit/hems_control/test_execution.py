@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from hems.control.execution import DeviceCore, LaneView, Obedience
-from hems.devices import Capabilities, DeviceSample, Direction, Fallback, Readback, Setpoint
+from hems.devices import Capabilities, DeviceSample, Direction, Fallback, Kind, Readback, Setpoint
 from hems.limits.reason import Reason
-from tests.unit.hems_control.house import CONSUMPTION, PRODUCTION, inverter, wallbox
+from tests.unit.hems_control.house import CONSUMPTION, HEAT_PUMP, PRODUCTION, inverter, wallbox
 
 WHY = Reason("test", "because")
 
@@ -227,6 +227,23 @@ def test_unreachable_charges_the_largest_of_measured_confirmed_and_unconfirmed()
     assert bench.view().charge_w == 5000.0
     assert bench.view().reserved_w == 5000.0
     assert not bench.view().may_rise
+
+
+def test_unreachable_charges_what_was_measured_above_the_set_point() -> None:
+    bench = limited(2000.0)
+    bench.now = 5.0
+    bench.sample(9000.0)
+    bench.core.connection_lost("gone")
+    bench.now = 100.0
+    assert bench.view().charge_w == 9000.0
+
+
+def test_of_two_set_points_the_reduction_is_written_first() -> None:
+    both = Capabilities(Kind.BATTERY, 5000.0, consumption=HEAT_PUMP, production=HEAT_PUMP, reaction_s=1.0)
+    bench = limited(1000.0, both)
+    bench.tell(3000.0)
+    bench.tell(500.0, PRODUCTION)
+    assert bench.due() == Setpoint(PRODUCTION, 500.0)
 
 
 def test_unreachable_after_its_watchdog_charges_the_fallback() -> None:

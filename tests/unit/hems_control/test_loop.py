@@ -396,6 +396,22 @@ def test_shutdown_during_an_order_frees_nothing(caplog: pytest.LogCaptureFixture
     assert caplog.records == [], "an orderly stop is no trouble"
 
 
+def test_a_release_that_arrives_while_stopping_frees_nothing() -> None:
+    async def scenario() -> None:
+        box = SimulatedDevice("wallbox", wallbox(), wanted_w=11040.0)
+        async with running(House([box])) as house:
+            await house.watch(5.0)
+            box.answers_after_s = 2.0
+            house.limit(4200.0)
+            stopping = asyncio.ensure_future(house.control.shutdown(order_in_force=True))
+            await asyncio.sleep(1.0)
+            house.limit(None)
+            await stopping
+            assert box.values() == [4140.0]
+
+    run(scenario())
+
+
 def test_shutdown_without_an_order_lifts_what_still_stands() -> None:
     async def scenario() -> None:
         box = SimulatedDevice("wallbox", wallbox(reaction_s=60.0), wanted_w=11040.0)

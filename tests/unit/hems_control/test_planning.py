@@ -62,6 +62,12 @@ def test_trap_21_small_rises_are_left_alone_but_never_small_reductions() -> None
     assert setpoints(4200.0, standing("a", 4201.0, 4201.0)) == {"a": 4200.0}
 
 
+def test_the_same_free_power_is_not_given_twice() -> None:
+    rising = [standing(name, 0.0, 0.0, demand_w=2000.0) for name in "ab"]
+    giving = standing("c", 3000.0, 3000.0)
+    assert setpoints(4200.0, *rising, giving) == {"a": 1200.0, "b": 0.0, "c": 200.0}
+
+
 def test_a_rise_waits_while_its_device_may_not_rise() -> None:
     assert setpoints(4200.0, standing("a", 1000.0, 1000.0, may_rise=False)) == {"a": 1000.0}
 

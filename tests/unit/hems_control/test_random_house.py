@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hems.control.runner import LONGEST_PAUSE_S
+from hems.devices import Direction
 from tests.unit.hems_control.house import House, SimulatedDevice, heat_pump, running, wallbox
 from tests.unit.hems_control.virtual_time import run
 
@@ -34,7 +35,7 @@ def act(house: House, what: str, value: float) -> None:
     elif what == "slow":
         house.devices[names[int(value) % 3]].answers_after_s = value / 12000.0
     elif what == "reboot":
-        house.devices[names[int(value) % 3]].reboot()
+        house.devices[names[int(value) % 3]].held[Direction.CONSUMPTION] = None
     elif what == "unplug":
         device = house.devices[names[int(value) % 3]]
         device.reachable = not device.reachable

@@ -26,6 +26,10 @@ def test_the_devices_own_counter_is_adopted_and_followed() -> None:
     assert counter.total_wh == 12_345_010.0
 
 
+def test_a_device_counter_that_is_behind_what_was_integrated_takes_nothing_back() -> None:
+    assert EnergyCounter(total_wh=5000.0).read(100.0, 0.0).read(110.0, 1.0).total_wh == 5010.0
+
+
 def test_energy_during_a_restart_is_counted_when_the_device_counted_it() -> None:
     stored = EnergyCounter(total_wh=1000.0, base_wh=1000.0, unix_s=0.0)
     assert stored.read(6000.0, 3600.0).total_wh == 6000.0
