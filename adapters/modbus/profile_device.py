@@ -79,11 +79,6 @@ class ProfileDevice:
         return self._name
 
     @property
-    def profile(self) -> Profile:
-        """The profile with its parameters filled in."""
-        return self._profile
-
-    @property
     def capabilities(self) -> Capabilities:
         consumption = self._controls.get(Direction.CONSUMPTION)
         production = self._controls.get(Direction.PRODUCTION)

@@ -6,8 +6,6 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-_HEADER = 2
-
 
 @dataclass(frozen=True, slots=True)
 class PointDefinition:

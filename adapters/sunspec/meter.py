@@ -66,11 +66,6 @@ class SunSpecMeter:
     def name(self) -> str:
         return self._name
 
-    @property
-    def sign_contradicts_counters(self) -> bool:
-        """True when the counters grow on the other side than the power says: the sign setting is wrong."""
-        return self._sign_check.contradicts
-
     async def connect(self) -> None:
         self._connection.doubt_map()
         await self._connection.ensure_map()
