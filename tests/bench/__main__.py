@@ -9,13 +9,13 @@ import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from tests.bench import codec
+from tests.bench import codec, exchange, gateway
 from tests.bench.table import Figure, render
 from tests.interop.go_toolchain import build_peer
 
 Part = Callable[[Path, Path], Awaitable[list[Figure]]]
 
-PARTS: dict[str, Part] = {"codec": codec.measure}
+PARTS: dict[str, Part] = {"codec": codec.measure, "exchange": exchange.measure, "gateway": gateway.measure}
 
 
 async def _measure(names: list[str]) -> list[Figure]:

@@ -168,9 +168,13 @@ class GoPeer(JsonPeer):
         )
         return WriteResult(**written)
 
-    async def burst(self, direction: Direction, value_w: float, count: int) -> list[int]:
+    async def burst(
+        self, direction: Direction, value_w: float, count: int, *, ski: str | None = None
+    ) -> list[int]:
         """Write that many active limits, each after the result of the one before; return latencies in ns."""
-        data = await self.call("burst", 60.0, direction=direction, value_w=value_w, active=True, count=count)
+        data = await self.call(
+            "burst", 60.0, ski=ski, direction=direction, value_w=value_w, active=True, count=count
+        )
         assert data["refused"] == 0, data
         latencies: list[int] = data["latencies_ns"]
         return latencies

@@ -306,22 +306,23 @@ async def test_failsafe_write_is_synced_to_disk_before_the_acknowledgement_leave
 async def test_LPC_912_918_silent_box_brings_the_failsafe_limit_to_the_wallbox_after_120_s(
     setting: Setting,
 ) -> None:
-    assert (await setting.box.limit("consumption", 10000)).accepted
-    await setting.house.wait_for_current(three_phase_current(10000))
+    assert (await setting.box.limit("consumption", 8000)).accepted
+    assert (await setting.box.failsafe(consumption_w=5000)).accepted
+    await setting.house.wait_for_current(three_phase_current(8000))
     await setting.box.heartbeat(on=True)  # one at once
     await asyncio.sleep(0.2)
     await setting.box.heartbeat(on=False)
     since = setting.house.now
     await asyncio.sleep(118)
     assert (await setting.gateway.limit("consumption")).state == "limited"
-    await setting.house.wait_for_current(three_phase_current(FAILSAFE_W), since, timeout_s=5)
+    await setting.house.wait_for_current(three_phase_current(5000), since, timeout_s=5)
     limit = await setting.gateway.limit("consumption")
-    assert (limit.state, limit.limit_w, limit.kind) == ("failsafe", FAILSAFE_W, "self_imposed")
+    assert (limit.state, limit.limit_w, limit.kind) == ("failsafe", 5000, "self_imposed")
     seen = (await setting.box.read_back()).consumption
     assert seen is not None
-    assert (seen.value_w, seen.active) == (10000, False)
+    assert (seen.value_w, seen.active) == (8000, False)
 
-    assert not (await setting.box.limit("consumption", 8000)).accepted  # no heartbeat yet: the gate is closed
+    assert not (await setting.box.limit("consumption", 7000)).accepted  # no heartbeat yet: the gate is closed
     assert (await setting.gateway.limit("consumption")).state == "failsafe"
     await setting.box.heartbeat(on=True)
     await asyncio.sleep(0.2)

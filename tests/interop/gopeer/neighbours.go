@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/enbility/ship-go/api"
 	"github.com/enbility/ship-go/mdns"
@@ -19,6 +20,8 @@ type neighbours struct {
 	mutex  sync.Mutex
 	fixed  map[string]*api.MdnsEntry
 	report api.MdnsReportInterface
+
+	stopped chan struct{}
 }
 
 var (
@@ -49,11 +52,31 @@ func (n *neighbours) Start(mode api.PairingMode, report api.MdnsReportInterface)
 		}
 		return n.MdnsManager.AnnounceMdnsEntry()
 	}
-	n.RequestMdnsEntries()
+	n.stopped = make(chan struct{})
+	go n.repeat(n.stopped)
 	return nil
 }
 
+// repeat reports the fixed places again and again, as renewed announcements do for announced ones: after some
+// disconnects the hub forgets its planned dial and waits for the next report.
+func (n *neighbours) repeat(stopped chan struct{}) {
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for {
+		n.ReportMdnsEntries(nil, false)
+		select {
+		case <-ticker.C:
+		case <-stopped:
+			return
+		}
+	}
+}
+
 func (n *neighbours) Shutdown() {
+	if n.stopped != nil {
+		close(n.stopped)
+		n.stopped = nil
+	}
 	if n.discover {
 		n.MdnsManager.Shutdown()
 	}

@@ -208,6 +208,9 @@ func (n *node) SetupRemoteService(
 }
 
 func (n *node) VisibleRemoteMdnsServicesUpdated(entries []shipapi.RemoteMdnsService) {
+	if !n.neighbours.discover {
+		return // only the fixed places, again and again
+	}
 	visible := []fields{}
 	for _, entry := range entries {
 		visible = append(visible, fields{
