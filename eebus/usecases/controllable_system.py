@@ -305,7 +305,7 @@ class ControllableSystem(Handler):
     def _beat(self, turn: Turn) -> None:
         data = self._sender.beat(turn.now, turn.utc_now)
         if data is not None:
-            turn.set_data(self._features.heartbeat, HEARTBEAT_FUNCTION, data, force=True)
+            turn.set_data(self._features.heartbeat, HEARTBEAT_FUNCTION, data)
 
     # Limits
 

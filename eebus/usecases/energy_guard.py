@@ -10,7 +10,7 @@ from typing import Final
 from eebus.errors import LocalError
 from eebus.ids import PeerRole, Ski
 from eebus.jsonform import Record
-from eebus.spine.datagram import Filter
+from eebus.spine.datagram import Filter, command_for
 from eebus.spine.device import READ, EntityPath, LocalDevice, LocalEntity, RemoteDevice
 from eebus.spine.events import (
     BindingConfirmed,
@@ -33,7 +33,7 @@ from eebus.spine.model.device import (
 )
 from eebus.spine.model.load_control import LoadControlLimitData, LoadControlLimitListData
 from eebus.spine.stack import Turn
-from eebus.spine.update import PARTIAL, delete_filter
+from eebus.spine.update import PARTIAL, apply, delete_filter
 from eebus.spine.values import format_duration, to_float, to_scaled
 from eebus.usecases.announcement import announce
 from eebus.usecases.controllable_view import (
@@ -284,7 +284,7 @@ class EnergyGuard(Handler):
             case RequestTimedOut(ski, reference):
                 self._answered(ski, reference, None, "no answer", turn)
             case PeerGone(ski):
-                self._forget(ski)
+                self._forget(ski, turn)
             case _:
                 pass
 
@@ -345,6 +345,9 @@ class EnergyGuard(Handler):
         remote = _remote(system, turn)
         return [p.direction for p in PROFILES if limit_item(remote, system.entity, p) is not None]
 
+    def _writable(self, system: _System, turn: Turn) -> list[Direction]:
+        return [] if system.ready_at is None else self._directions(system, turn)
+
     def _heard_by(self, ski: Ski, turn: Turn) -> None:
         self._sender.hasten(turn.now)
         self._beat(turn)
@@ -353,9 +356,11 @@ class EnergyGuard(Handler):
                 system.hears_us = True
                 self._open_if_due(system, turn)
 
-    def _forget(self, ski: Ski) -> None:
+    def _forget(self, ski: Ski, turn: Turn) -> None:
         self._systems = {key: system for key, system in self._systems.items() if key[0] != ski}
-        self._asked = {key: direction for key, direction in self._asked.items() if key[0] != ski}
+        for asked_ski, reference in list(self._asked):
+            if asked_ski == ski:
+                self._answered(ski, reference, None, "the connection ended", turn)
 
     # The opening write and its repetition
 
@@ -383,7 +388,7 @@ class EnergyGuard(Handler):
 
     def _repeat(self, ski: Ski, direction: Direction, limit: Limit, turn: Turn) -> None:
         for system in self._systems.values():
-            if system.ski == ski and system.ready_at is not None:
+            if system.ski == ski and direction in self._writable(system, turn):
                 self._sender.hasten(turn.now)
                 self._beat(turn)
                 self._send_limit(system, direction, limit, turn)
@@ -407,7 +412,7 @@ class EnergyGuard(Handler):
     def _beat(self, turn: Turn) -> None:
         data = self._sender.beat(turn.now, turn.utc_now)
         if data is not None and not self._silent:
-            turn.set_data(self._heartbeat, HEARTBEAT_FUNCTION, data, force=True)
+            turn.set_data(self._heartbeat, HEARTBEAT_FUNCTION, data)
 
     def _send_limit(self, system: _System, direction: Direction, limit: Limit, turn: Turn) -> int:
         """Number, flag and value always together; an end that shall go needs the delete filter."""
@@ -442,6 +447,11 @@ class EnergyGuard(Handler):
         feature = server_feature(_remote(system, turn), system.entity, kind, function)
         if feature is None:
             raise LocalError(f"the partner has no {kind}")
+        if not feature.functions[function].write_partial:
+            # Such a partner takes complete data only (SPINE 6.1): put the change into what it has.
+            spec = FUNCTIONS[function]
+            current = feature.data.get(function) or spec.data()
+            data, filters = apply(spec, current, command_for(data, filters)), ()
         counter = turn.write(
             system.ski, self._clients[kind], feature.address, function, data, filters=filters
         )

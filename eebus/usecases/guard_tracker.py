@@ -51,9 +51,8 @@ class GuardTracker:
         self._candidates[ski] = frozenset(GuardEntity(ski, entity) for entity in entities)
 
     def forget(self, ski: Ski) -> None:
-        """The connection ended: nothing that was agreed holds any more."""
+        """The connection ended; the end of each binding is told on its own."""
         self._candidates.pop(ski, None)
-        self._bound = {number: by for number, by in self._bound.items() if by.ski != ski}
 
     def others_bound(self, ski: Ski) -> bool:
         """Whether another box holds a binding of ours."""
@@ -69,7 +68,7 @@ class GuardTracker:
         if by_configuration == by_limits:
             return by_limits
         # An energy guard without scenario 2 never binds the configuration.
-        return by_limits if by_configuration is None and by_limits == self._only_candidate else None
+        return by_limits if by_limits == self._only_candidate else None
 
     @property
     def heard(self) -> GuardEntity | None:

@@ -7,8 +7,8 @@ import pytest
 from eebus.clock import FakeClock
 from eebus.errors import LocalError
 from eebus.ids import PeerRole, Ski
-from eebus.spine.events import BindingRefused, PeerGone, SubscriptionAdded
-from eebus.spine.model.common import ScaledNumber, TimePeriod
+from eebus.spine.events import BindingRefused, PeerGone, RemoteData, SubscriptionAdded
+from eebus.spine.model.common import FeatureAddress, ScaledNumber, TimePeriod
 from eebus.spine.model.device import (
     DeviceConfigurationKeyValueListData,
     DeviceDiagnosisHeartbeatData,
@@ -117,6 +117,16 @@ def test_only_the_heartbeat_of_the_entity_that_bound_both_counts() -> None:
     assert house.message(16) == NACK
     house.tester.heartbeat(guard=0)
     assert house.message(16) == ACK
+
+
+def test_a_heartbeat_that_nobody_asked_for_does_not_count() -> None:
+    house = House()
+    source = FeatureAddress(device="d:_n:Test_Box-1", entity=(2,), feature=5)
+    data = DeviceDiagnosisHeartbeatData(heartbeat_counter=1, heartbeat_timeout="PT1M")
+    stray = RemoteData(BOX_SKI, source, HEARTBEAT, data, is_reply=False)
+    system = house.gateway.controllable_system
+    house.wire.run(GATEWAY_SKI, lambda turn: system.on_event(stray, turn))
+    assert house.message(16) == NACK
 
 
 def test_an_energy_guard_that_binds_the_limits_only_is_heard_as_single_candidate() -> None:
@@ -371,6 +381,18 @@ def test_LPC_022_5_a_duration_above_the_maximum_is_refused_set_to_the_maximum_an
     assert house.node.events(PersistFailsafe) == [PersistFailsafe(None, None, 43200.0, BOX_SKI)]
 
 
+def test_LPC_022_5_does_not_take_over_the_neighbours_of_a_refused_duration() -> None:
+    house = House().bring_to(CONTROLLED)
+    items = [
+        *(failsafe_item(LPC, 5001.0).device_configuration_key_value_data or ()),
+        *(duration_item(90000.0).device_configuration_key_value_data or ()),
+    ]
+    data = DeviceConfigurationKeyValueListData(device_configuration_key_value_data=tuple(items))
+    assert house.tester.write("DeviceConfiguration", data) == NACK
+    assert to_float(house.published_failsafe()) == 4200.0
+    assert house.published_key(1).duration == "PT24H"
+
+
 def test_LPC_022_5_has_no_side_effect_in_init() -> None:
     house = House()
     house.tester.heartbeat()
@@ -503,6 +525,12 @@ def test_domain_trap_7_8_LPP_limit_is_negative_failsafe_is_positive_and_not_the_
     assert to_float(house.published_failsafe()) == 4000.0
     house.wire.wait(121)
     assert house.status.effective_limit_w == 4000.0
+
+
+def test_no_feed_in_at_all_is_zero_without_a_sign() -> None:
+    house = House(LPP).bring_to(CONTROLLED)
+    assert house.message(14, 0.0) == ACK
+    assert str(house.status.effective_limit_w) == "0.0"
 
 
 def test_a_positive_production_limit_is_refused_by_default() -> None:

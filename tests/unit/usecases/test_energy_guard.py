@@ -6,6 +6,7 @@ import pytest
 
 from eebus.errors import LocalError
 from eebus.ids import PeerRole
+from eebus.spine.device import Operations
 from eebus.spine.handler import Peer
 from eebus.usecases.controllable_system import ControllableSystemSettings, DirectionStatus
 from eebus.usecases.controllable_view import ControllableSystemView
@@ -18,6 +19,7 @@ from eebus.usecases.house import (
     build_stack,
     device_address,
 )
+from eebus.usecases.limit_data import LIMIT_FUNCTION
 from eebus.usecases.limit_rules import CONTROLLED, FAILSAFE, INIT, LIMITED, OPTIONAL_RULES
 from eebus.usecases.limitation import LPC, PROFILES, Direction, Profile
 from eebus.usecases.monitoring import MonitoringSettings
@@ -224,6 +226,26 @@ def test_a_duration_is_removed_with_the_delete_filter() -> None:
     assert b'"delete"' in b"".join(entry for entry in street.box_node.log if isinstance(entry, bytes))
 
 
+def test_a_partner_without_partial_writes_gets_the_complete_list() -> None:
+    street = Street(connect=False)
+    feature = street.gateway.device.entities[1,].find_feature("LoadControl", "server")
+    assert feature is not None
+    feature.functions[LIMIT_FUNCTION] = Operations(read=True, write=True)
+    street.connect()
+    street.write(Limit(True, 2000.0, duration_s=600.0), PRODUCTION)
+    street.write(Limit(True, 5000.0))
+    writes = [
+        entry
+        for entry in street.box_node.log
+        if isinstance(entry, bytes) and b'"cmdClassifier":"write"' in entry
+    ]
+    assert writes
+    assert not any(b'"filter"' in entry for entry in writes)
+    assert street.status(CONSUMPTION).effective_limit_w == 5000.0
+    assert street.status(PRODUCTION).effective_limit_w == 2000.0
+    assert street.status(PRODUCTION).limit_remaining_s == 600.0
+
+
 def test_after_a_reconnect_the_remaining_duration_is_stated() -> None:
     street = Street()
     street.write(Limit(True, 5000.0, duration_s=600.0))
@@ -330,6 +352,16 @@ def test_a_partner_that_never_answers_is_reported() -> None:
     street.wire.wait(11)
     assert [(a.accepted, a.error_number, a.text) for a in street.answers()[-1:]] == [
         (False, None, "no answer")
+    ]
+
+
+def test_a_write_that_the_end_of_the_connection_left_open_is_reported() -> None:
+    street = Street()
+    street.house.disk_answers = False
+    counter = street.failsafe({CONSUMPTION: 2000.0})
+    street.wire.cut(GATEWAY_SKI, BOX_SKI)
+    assert [(a.msg_counter, a.accepted, a.text) for a in street.answers()[-1:]] == [
+        (counter, False, "the connection ended")
     ]
 
 

@@ -151,7 +151,7 @@ def test_ATC_MGCP_SCE4_PT_GCPTotalConsumedEnergy_001_and_002() -> None:
     assert to_float(bench.published()[2].value) == 1250.0
 
 
-@pytest.mark.parametrize("phase", ["a", "b", "c"])
+@pytest.mark.parametrize("phase", ["a", "b", "c"], ids=["001", "002", "003"])
 @pytest.mark.parametrize("current_a", [6.25, -6.25])
 def test_ATC_MGCP_SCE5_PT_GCPActiveACCurrent(phase: str, current_a: float) -> None:
     bench = Bench()
@@ -159,7 +159,9 @@ def test_ATC_MGCP_SCE5_PT_GCPActiveACCurrent(phase: str, current_a: float) -> No
     assert bench.value(Quantity(f"current_{phase}")) == current_a
 
 
-@pytest.mark.parametrize("phase", ["a", "b", "c", "ab", "bc", "ca"])
+@pytest.mark.parametrize(
+    "phase", ["a", "b", "c", "ab", "bc", "ca"], ids=["001", "002", "003", "004", "005", "006"]
+)
 def test_ATC_MGCP_SCE6_PT_GCPACVoltage(phase: str) -> None:
     quantity = Quantity(f"voltage_{phase}")
     bench = Bench(MonitoringSettings(optional=ALL_GRID_VALUES | {quantity}))
@@ -173,25 +175,32 @@ def test_ATC_MGCP_SCE7_PT_GCPFrequency_001() -> None:
     assert bench.value(Quantity.FREQUENCY) == 49.98
 
 
+EVERY_VALUE = [
+    pytest.param(profile, point.quantity, id=f"{profile.short}-{point.quantity}")
+    for profile in MONITORING_PROFILES
+    for point in profile.points
+]
+
+
 @pytest.mark.parametrize("state", [ValueState.OUT_OF_RANGE, ValueState.ERROR])
-@pytest.mark.parametrize("profile", MONITORING_PROFILES, ids=["MPC", "MGCP"])
-@pytest.mark.parametrize("value", [-9999.0, None])
-def test_ATC_SCE_NT_MATotalActivePower_002_flagged_values_are_discarded(
-    profile: MonitoringProfile, state: ValueState, value: float | None
+@pytest.mark.parametrize("value", [9999.0, None])
+@pytest.mark.parametrize(("profile", "quantity"), EVERY_VALUE)
+def test_ATC_NT_MA_flagged_values_are_discarded(
+    profile: MonitoringProfile, quantity: Quantity, state: ValueState, value: float | None
 ) -> None:
-    bench = Bench(MonitoringSettings(profile))
-    bench.publish(power=400.0)
-    bench.wire.wait(10)
-    bench.publish(power=Reading(value, state))
-    assert bench.value(Quantity.POWER) == 400.0
-    bench.wire.wait(10)
-    bench.publish(power=500.0)
-    assert bench.value(Quantity.POWER) == 500.0
+    bench = Bench(MonitoringSettings(profile, optional=frozenset({quantity}) - profile.mandatory))
+    bench.publish(**{quantity.value: 400.0})
+    bench.wire.wait(70)
+    bench.publish(**{quantity.value: Reading(value, state)})
+    assert bench.value(quantity) == 400.0
+    bench.wire.wait(70)
+    bench.publish(**{quantity.value: 500.0})
+    assert bench.value(quantity) == 500.0
 
 
-@pytest.mark.parametrize("quantity", [p.quantity for p in MPC.points], ids=lambda q: str(q.value))
-def test_ATC_MPC_every_value_arrives_with_its_sign(quantity: Quantity) -> None:
-    bench = Bench(MonitoringSettings(MPC, optional=frozenset({quantity}) - MPC.mandatory))
+@pytest.mark.parametrize(("profile", "quantity"), EVERY_VALUE)
+def test_ATC_PT_every_value_arrives_with_its_sign(profile: MonitoringProfile, quantity: Quantity) -> None:
+    bench = Bench(MonitoringSettings(profile, optional=frozenset({quantity}) - profile.mandatory))
     signed = quantity.name.startswith(("POWER", "CURRENT"))
     for value in (12.0, -12.0 if signed else 13.0):
         bench.wire.wait(70)
@@ -229,6 +238,20 @@ def test_power_is_told_once_a_second_at_most_and_the_last_value_is_never_lost() 
     bench.wire.wait(1)
     assert bench.notifies() == told + 1
     assert bench.value(Quantity.POWER) == 11.0
+
+
+def test_values_that_come_one_by_one_share_their_notifies() -> None:
+    bench = Bench()
+    bench.publish(power=1.0)
+    told = bench.notifies()
+    bench.wire.wait(0.4)
+    bench.publish(current_a=1.0)
+    bench.wire.wait(0.4)
+    bench.publish(current_b=1.0)
+    assert bench.notifies() == told
+    bench.wire.wait(0.2)
+    assert bench.notifies() == told + 1
+    assert bench.value(Quantity.CURRENT_B) == 1.0
 
 
 def test_no_notify_without_change() -> None:
