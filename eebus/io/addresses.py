@@ -1,6 +1,7 @@
 """Where peers can be reached: fixed addresses, announcements, and where they were last reached."""
 
 import ipaddress
+import re
 from collections import OrderedDict
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from eebus.ship.service import AnnouncedService
 
 _MAX_ANNOUNCED = 64
 _MAX_TARGETS = 8
+_HOST_NAME = re.compile(r"(?!.{254})[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,8 @@ class AddressBook:
     def announced(self, found: FoundService, service: AnnouncedService, keep: frozenset[Ski]) -> None:
         """A service was seen. Beyond the bound the one seen longest ago goes, trusted peers (*keep*) last."""
         targets = tuple(
-            Target(address, found.port, service.path, found.host) for address in _dial_order(found.addresses)
+            Target(address, found.port, service.path, _server_name(found.host))
+            for address in _dial_order(found.addresses)
         )
         self._announced.pop(found.instance, None)
         self._announced[found.instance] = Discovered(found.instance, service, targets, visible=True)
@@ -116,9 +119,9 @@ def _dial_order(addresses: tuple[str, ...]) -> list[str]:
 
 
 def _server_name(host: str) -> str:
-    """A name is sent as SNI, an address never."""
+    """A proper host name is sent as SNI; an address, or what a stranger calls a name, is not."""
     try:
         ipaddress.ip_address(host)
     except ValueError:
-        return host
+        return host if _HOST_NAME.fullmatch(host) else ""
     return ""

@@ -234,7 +234,7 @@ class Connections:
 
     async def _try_to_dial(self, record: _Peer, number: int) -> Dialled | None:
         def still_wanted() -> bool:
-            return record.connections.upgrade_requested(number, self._clock.monotonic())
+            return record.kept and record.connections.upgrade_requested(number, self._clock.monotonic())
 
         try:
             return await self._dialer.dial(record.ski, self._book.targets(record.ski), still_wanted)
@@ -298,10 +298,7 @@ class Connections:
         if record.schedule is not None:
             record.schedule.connection_up()
         self._carry_out(record, record.connections.upgraded(number, self._clock.monotonic()))
-        try:
-            await pump.run()
-        except Exception:
-            _log.exception("connection to %s ended by a mistake of ours", short(record.ski))
+        await pump.run()
 
     def _end(self, number: int) -> None:
         record, now = self._by_number.pop(number), self._clock.monotonic()
@@ -416,7 +413,7 @@ class Connections:
         """Let the time limits of connections act."""
         for record in list(self._peers.values()):
             for pump in list(record.pumps.values()):
-                pump.on_deadline(now)
+                pump.on_deadline()
             self._carry_out(record, record.connections.on_deadline(now))
             if record.doubt.take_due(now):
                 self._owner.probe(record.ski)

@@ -70,7 +70,7 @@ class Dialer:
                 failures.append(
                     f"{target.host}:{target.port} no answer within {self._settings.target_wait_s:g} s"
                 )
-            except (OSError, RemoteError) as error:
+            except (OSError, RemoteError, UnicodeError) as error:  # the latter: a name that is no host name
                 failures.append(f"{target.host}:{target.port} {error}")
         raise RemoteError("; ".join(failures) or "no address known")
 

@@ -23,7 +23,7 @@ class NodeListening:
 
 @dataclass(frozen=True, slots=True)
 class PairingRequested:
-    """An unknown peer proved its key and waits for a person's decision."""
+    """An unknown peer proved its key and waits for a person's decision; told once, the snapshot shows all."""
 
     ski: Ski
     address: str

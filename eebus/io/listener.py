@@ -1,6 +1,7 @@
 """The listening side: accept, admit, TLS, WebSocket; one task per connection from accept to end."""
 
 import asyncio
+import errno
 import logging
 import socket
 from dataclasses import dataclass, field
@@ -114,13 +115,13 @@ class Listener:
 
         context = self._tls.accepting(admit, accepted.send)
         try:
-            try:
-                link = await self._open_link(accepted, context)
-            except (OSError, RemoteError) as error:
-                self._complain(address, str(error) or type(error).__name__)
-                return
+            link = await self._open_link(accepted, context)
             assert number is not None  # a handshake ends well only with an admitted certificate
             await self._host.welcome(Arrival(number, link, context.peer, address))
+        except (OSError, RemoteError) as error:
+            self._complain(address, str(error) or type(error).__name__)
+        except Exception:
+            _log.exception("connection from %s dropped by a mistake of ours", address)
         finally:
             self._desk.leave(address)
             if number is not None:
@@ -166,15 +167,22 @@ def _bind(host: str, port: int) -> socket.socket:
                 host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
             )[0]
             bound = _listen(family, kind, protocol, target)
-        elif socket.has_dualstack_ipv6():
-            bound = socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
         else:
-            bound = socket.create_server(("", port))
+            bound = _listen_everywhere(port)
     except OSError as error:
         raise LocalError(f"cannot listen on port {port}: {error.strerror or error}") from error
     bound.listen(_BACKLOG)
     bound.setblocking(False)
     return bound
+
+
+def _listen_everywhere(port: int) -> socket.socket:
+    try:
+        return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
+    except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+            raise
+        return socket.create_server(("", port))  # a host without IPv6
 
 
 def _listen(

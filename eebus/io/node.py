@@ -456,8 +456,11 @@ class Node:
         self._alarm.plan(self._stack.next_deadline())
 
     def emit(self, event: object) -> None:
-        """Give an event to the application."""
-        self._on_event(event)
+        """Give an event to the application. When it breaks there, the node ends with that error."""
+        try:
+            self._on_event(event)
+        except Exception as error:
+            self.fail(error)
 
     def send_datagram(self, ski: Ski, datagram: bytes) -> None:
         """Send to the connection that carries SPINE, if there still is one."""
@@ -521,8 +524,7 @@ class Node:
         ski = pump.ski
         match effect:
             case WaitingForUser():
-                _log.info("%s at %s asks to be trusted", short(ski), pump.address)
-                self.emit(PairingRequested(ski, pump.address))
+                self._ask_for_trust(ski, pump.address)
             case PeerPending():
                 self.emit(PeerAwaitsAcceptance(ski))
             case PeerShipId(ship_id):
@@ -534,6 +536,13 @@ class Node:
                 self.emit(ConnectionEnded(ski, cause, text, silent=cause in SILENT))
                 if cause is EndCause.REMOTE_REMOVAL:
                     self.emit(PeerRemovedPairing(ski))
+
+    def _ask_for_trust(self, ski: Ski, address: str) -> None:
+        """Tell people once; a peer that comes back every few seconds is no news."""
+        request = self._pairing.get(ski)
+        if request is not None and request.first_seen == request.last_seen:
+            _log.info("%s at %s asks to be trusted", short(ski), address)
+            self.emit(PairingRequested(ski, address))
 
     def session_starts(self, pump: Pump, *, replaces: bool) -> None:
         """SPINE runs on this connection from now on."""
@@ -551,8 +560,15 @@ class Node:
         self.emit(PeerDisconnected(ski))
 
     def deliver(self, ski: Ski, datagram: object) -> None:
-        """A datagram for the stack."""
-        self._turn(lambda: self._stack.receive(ski, datagram, self._clock.monotonic()))
+        """A datagram for the stack; what the peer did wrong costs it its connection at most."""
+        try:
+            effects = self._stack.receive(ski, datagram, self._clock.monotonic())
+        except RemoteError as error:
+            self.close_peer(ski, str(error))
+        except Exception as error:
+            self.fail(error)
+        else:
+            self._take_turn(effects)
 
     def probe(self, ski: Ski) -> None:
         """Ask the peer for a sign of life."""

@@ -1,6 +1,7 @@
 """Moves messages between one link and one SHIP machine, and carries out what the machine asks for."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from eebus.clock import Clock
@@ -17,6 +18,8 @@ from eebus.ship.connection import (
     SpineMessage,
     Trust,
 )
+
+_log = logging.getLogger(__name__)
 
 
 class PumpOwner(Protocol):
@@ -85,47 +88,56 @@ class Pump:
     async def run(self) -> None:
         """From the open WebSocket to its end. Cancelling drops the link."""
         try:
-            self._perform(self._machine.start(self._clock.monotonic()))
+            self._ask(self._machine.start)
             while True:
                 event = await self._link.receive()
-                self._perform(self._take(event))
+                self._take(event)
                 if isinstance(event, LinkClosed):
                     return
                 await self._owner.settled()
         finally:
             self._link.abort()
 
-    def _take(self, event: LinkEvent) -> list[ShipEffect]:
-        now = self._clock.monotonic()
+    def _take(self, event: LinkEvent) -> None:
         match event:
             case BinaryMessage(data):
                 self._record(data, sent=False)
-                return self._machine.receive(data, now)
+                self._ask(lambda now: self._machine.receive(data, now))
             case TextMessage():
-                return self._machine.receive_text(now)
+                self._ask(self._machine.receive_text)
             case LinkClosed(code, reason):
-                return self._machine.transport_closed(code, reason, now)
+                self._ask(lambda now: self._machine.transport_closed(code, reason, now))
 
     def send_spine(self, datagram: bytes) -> None:
         """Send a datagram. Outside the data exchange it is dropped: the session that wanted it is over."""
         if self._machine.phase is Phase.DATA:
-            self._perform(self._machine.send_spine(datagram, self._clock.monotonic()))
+            self._ask(lambda now: self._machine.send_spine(datagram, now))
 
     def set_trust(self, trust: Trust) -> None:
         """Tell the peer what a person decided."""
-        self._perform(self._machine.set_trust(trust, self._clock.monotonic()))
+        self._ask(lambda now: self._machine.set_trust(trust, now))
 
     def close(self, text: str = "close") -> None:
         """End in the way of the phase."""
-        self._perform(self._machine.close(self._clock.monotonic(), text=text))
+        self._ask(lambda now: self._machine.close(now, text=text))
 
     def next_deadline(self) -> float | None:
         """When :meth:`on_deadline` is due."""
         return self._machine.next_deadline()
 
-    def on_deadline(self, now: float) -> None:
+    def on_deadline(self) -> None:
         """Let the time limits of the handshake act."""
-        self._perform(self._machine.on_deadline(now))
+        self._ask(self._machine.on_deadline)
+
+    def _ask(self, question: Callable[[float], Sequence[ShipEffect]]) -> None:
+        """Let the machine decide and do what it says. A mistake in it ends this connection and no other."""
+        try:
+            effects = question(self._clock.monotonic())
+        except Exception:
+            _log.exception("connection to %s dropped by a mistake of ours", short(self.ski))
+            self._link.abort()
+        else:
+            self._perform(effects)
 
     def _perform(self, effects: Sequence[ShipEffect]) -> None:
         for effect in effects:
