@@ -262,7 +262,7 @@ class Row:
     rule: str
     """Number of the rule in the LPC specification; LPP has the same."""
     requirement: str
-    """Number in the official test specification (LPC-TS, LPP-TS); empty when none exists."""
+    """Number in the official test specification (LPC-TS, LPP-TS)."""
     transition: str
     """T1 … T12 of the official cases, = for staying."""
     sources: frozenset[LimitState]
