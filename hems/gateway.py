@@ -6,7 +6,7 @@ state is recorded, the devices are told, and only then does the answer leave.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from adapters.context import Context
@@ -25,6 +25,7 @@ from hems.config import Configuration
 from hems.control.loop import Controlled, ControlLoop
 from hems.control.progress import Milestone, Progress
 from hems.control.status import ControlStatus
+from hems.devices import Device
 from hems.eebus_side import make_gateway, node_settings
 from hems.equipment import make_devices, make_meter
 from hems.explanation import fallback_proofs
@@ -96,12 +97,7 @@ class RunningGateway:
         self._energies = Energies(stored.energies)
         self._recorder = OrderRecorder(records.append, clock, self._energies)
         self.control = ControlLoop(
-            devices=[
-                Controlled(device, settings.controllable)
-                for settings, device in sorted(
-                    zip(configuration.devices, devices, strict=True), key=lambda pair: pair[0].priority
-                )
-            ],
+            devices=_in_priority_order(configuration, devices),
             meter=make_meter(configuration, registry, self.context),
             clock=clock,
             measurements=self._measurements,
@@ -132,7 +128,7 @@ class RunningGateway:
     def stopping(self) -> None:
         """The orderly stop: what is open in the journal is marked, the counters are stored."""
         self._recorder.stop()
-        self._records.state.note_energies(self._energies.counters())
+        self._keep_energies()
 
     # --- what passes between the parts ---------------------------------------------------------------------
 
@@ -163,7 +159,13 @@ class RunningGateway:
             self.node.act(lambda turn: self._eebus.grid_connection_point.publish(readings, turn))
         if now - self._energies_stored_at >= ENERGY_PERIOD_S:
             self._energies_stored_at = now
+            self._keep_energies()
+
+    def _keep_energies(self) -> None:
+        try:
             self._records.state.note_energies(self._energies.counters())
+        except StoreError as error:  # a stuck disk must not end control; it is shown in the status
+            _logger.error("The energy counters cannot be stored: %s", error)
 
     # --- what people see and decide (GatewayView) ----------------------------------------------------------
 
@@ -238,3 +240,10 @@ class RunningGateway:
         found += [proof.reason.text for proof in self._proofs if not proof.holds]
         found += self._records.troubles()
         return found
+
+
+def _in_priority_order(configuration: Configuration, devices: Sequence[Device]) -> list[Controlled]:
+    """The devices with what the configuration says about them; the first is served first."""
+    pairs = zip(configuration.devices, devices, strict=True)
+    ordered = sorted(pairs, key=lambda pair: pair[0].priority)
+    return [Controlled(device, settings.controllable) for settings, device in ordered]

@@ -1,17 +1,22 @@
 """What keeps a gateway from starting is told in one line; starting and stopping are quick and clean."""
 
+import asyncio
+import json
 import signal
 import socket
 import time
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from eebus.ids import Ski
+from eebus.ids import Ski, group_ski
 from hems.cli.options import CommandFailed
+from hems.cli.root import hems as command
 from hems.data_dir import LOCK_NAME
 from tests.integration.hems.process import gateway_process
 from tests.integration.hems.support import (
+    CURRENT_REGISTER,
     PATIENCE_S,
     Box,
     running_gateway,
@@ -118,3 +123,30 @@ async def test_a_second_box_needs_an_explicit_swap(tmp_path: Path) -> None:
         swap = {"role": "control-box", "replace": True}
         pairing = await process.call("POST", f"/pairing/{second.ski}", swap)
     assert [peer["ski"] for peer in pairing["trusted"]] == [second.ski]
+
+
+async def test_status_and_pair_list_speak_to_the_running_gateway(tmp_path: Path) -> None:
+    def hems(*arguments: str) -> str:
+        result = CliRunner().invoke(command, [*arguments, "--data-dir", str(tmp_path / "data")])
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    box = Box()
+    async with (
+        simulated_house() as house,
+        gateway_process(write_configuration(tmp_path, house.port)) as process,
+    ):
+        status = await process.until_answering()
+        await asyncio.to_thread(hems, "pair", "accept", box.ski, "--as", "control-box")
+        async with box.dialling(Ski(status["ski"]), status["port"]) as simulator:
+            await simulator.ready(wait_s=PATIENCE_S)
+            await simulator.limit(4200.0, duration_s=600.0)
+            await house.until_register("wallbox", CURRENT_REGISTER, 60)
+            told = await asyncio.to_thread(hems, "status")
+            as_json = json.loads(await asyncio.to_thread(hems, "status", "--json"))
+            pairs = await asyncio.to_thread(hems, "pair", "list")
+    assert f"Steuerbox     {group_ski(box.ski)}, connected, last heartbeat" in told
+    assert "Consumption   limited to 4.20 kW by the grid operator for another 10 min (limited: " in told
+    assert "consumption: at most 4.14 kW" in told
+    assert as_json["limits"][0]["rule"].startswith("LPC-")
+    assert f"Trusted:          {group_ski(box.ski)}  control-box, connected" in pairs
