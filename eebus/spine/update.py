@@ -156,8 +156,6 @@ def _part(spec: FunctionSpec, item: Filter) -> _Part:
 
 def _selectors(spec: FunctionSpec, wire: object) -> Record | None:
     """The selecting fields as an incomplete item; None when nothing is selected by."""
-    if spec.item is None:
-        raise _unsupported("selectors need a list")
     try:
         selectors = from_wire(spec.item_type, wire)
     except DecodeError as error:

@@ -182,6 +182,15 @@ def test_time_stamp_selectors_are_not_supported() -> None:
     assert error.value.number == ErrorNumber.RESTRICTED_EXCHANGE_NOT_SUPPORTED
 
 
+def test_selectors_need_a_list() -> None:
+    spec = FUNCTIONS["deviceDiagnosisHeartbeatData"]
+    selected = raw_filter(
+        cmdControl=[{"partial": []}], deviceDiagnosisHeartbeatDataSelectors=[{"heartbeatCounter": 1}]
+    )
+    with pytest.raises(ExchangeError):
+        apply(spec, spec.data(), command_for(DeviceDiagnosisHeartbeatData(), (selected,)))
+
+
 def test_a_read_takes_one_partial_filter() -> None:
     check_read(LIMIT, limit_write(filters=(PARTIAL,)))
     with pytest.raises(ExchangeError):
