@@ -7,19 +7,20 @@ import difflib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from hems.config.document import Document, read_document, read_scalar
 from hems.config.mistakes import ConfigError, KeyPath, Mistake, show_path
-from hems.config.models import METER_NAME, Configuration
+from hems.config.models import METER_NAME, Configuration, Section
 from hems.config.schema import AdapterRegistry, SchemaGuide, configuration_model
 
 _PREFIX = "HEMS__"
 _LONGEST_SOCKET_PATH = 100  # the kernel takes 107 bytes; the rest is reserve for temporary names
 SOCKET_NAME = "gateway.sock"
 
+S = TypeVar("S", bound=Section)
 Examine = Callable[[Configuration], Iterable[tuple[KeyPath, str]]]
 
 
@@ -59,7 +60,7 @@ def load(
         mistakes += [_explain(details, document.data, guide, origins) for details in error.errors()]
     mistakes += _relations(document.data, origins)
     if configuration is not None:
-        configuration = configuration.model_copy(update={"data_dir": _absolute(path, configuration.data_dir)})
+        configuration = _with_absolute_paths(path, configuration)
         mistakes += _paths(configuration, origins)
         if examine is not None:
             mistakes += [origins.mistake(place, problem, "") for place, problem in examine(configuration)]
@@ -88,6 +89,23 @@ def _read_file(path: Path) -> Document:
         remedy = "Name the file with --config FILE; config/minimal.yaml is a beginning"
         raise ConfigError([Mistake(str(path), None, "", problem, remedy)]) from error
     return read_document(text, str(path))
+
+
+def _with_absolute_paths(path: Path, configuration: Configuration) -> Configuration:
+    update: dict[str, object] = {"data_dir": _absolute(path, configuration.data_dir)}
+    if configuration.mqtt is not None:
+        mqtt = _with_absolute_files(path, configuration.mqtt, "password_file")
+        if configuration.mqtt.tls is not None:
+            files = ("ca_file", "certificate_file", "key_file")
+            mqtt = mqtt.model_copy(update={"tls": _with_absolute_files(path, configuration.mqtt.tls, *files)})
+        update["mqtt"] = mqtt
+    return configuration.model_copy(update=update)
+
+
+def _with_absolute_files(path: Path, section: S, *names: str) -> S:
+    named = {name: getattr(section, name) for name in names}
+    files = {name: _absolute(path, file) for name, file in named.items() if file is not None}
+    return section.model_copy(update=files)
 
 
 def _absolute(path: Path, folder: Path) -> Path:

@@ -14,6 +14,7 @@ METER_NAME = "grid_meter"
 
 _NAME = r"^[a-z][a-z0-9_-]{0,31}$"
 _SKI = r"^[0-9a-fA-F]{4}([ :-]?[0-9a-fA-F]{4}){9}$"
+_TOPIC = r"^[^/#+\s]+(/[^/#+\s]+)*$"
 _MAX_POWER_W = 1_000_000.0
 
 _SHORTEST_FAILSAFE_S = 7_200.0
@@ -175,6 +176,95 @@ class EebusSettings(Section):
     )
 
 
+class MqttTlsSettings(Section):
+    """Encryption of the connection to the MQTT broker."""
+
+    ca_file: Path | None = Field(
+        default=None,
+        description="Certificate of the broker's authority; null trusts what the system trusts.",
+    )
+    certificate_file: Path | None = Field(
+        default=None, description="Our own certificate, where the broker asks for one."
+    )
+    key_file: Path | None = Field(default=None, description="The key of our own certificate.")
+    check_certificate: bool = Field(
+        default=True, description="False takes any broker for the right one: for tests only."
+    )
+
+
+class HomeAssistantSettings(Section):
+    """How the gateway shows itself to Home Assistant."""
+
+    enabled: bool = Field(default=True, description="Announce the gateway and its devices by discovery.")
+    prefix: str = Field(
+        default="homeassistant", pattern=_TOPIC, max_length=64, description="Discovery prefix set there."
+    )
+    status_topic: str = Field(
+        default="homeassistant/status",
+        pattern=_TOPIC,
+        max_length=128,
+        description="Topic on which Home Assistant tells its start.",
+    )
+    form: Literal["device", "single"] = Field(
+        default="device",
+        description="`device` needs Home Assistant 2024.11 or newer; `single` is the older form.",
+    )
+    language: Literal["de", "en"] = Field(
+        default="en", description="Language of the names; entity ids are English always."
+    )
+
+
+class MqttSettings(Section):
+    """The MQTT broker of the house."""
+
+    host: str = Field(min_length=1, max_length=253, description="Host name or IP address of the broker.")
+    port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65_535,
+        description="TCP port of the broker; null takes 1883, with `tls` 8883.",
+        json_schema_extra=_unit("port"),
+    )
+    username: str | None = Field(default=None, max_length=128, description="User name at the broker.")
+    password_file: Path | None = Field(
+        default=None, description="File with the password; relative to the configuration file."
+    )
+    tls: MqttTlsSettings | None = Field(
+        default=None, description="Encryption; `tls: {}` is enough for a broker with a public certificate."
+    )
+    protocol: Literal["auto", "5", "3.1.1"] = Field(
+        default="auto", description="Version of the protocol; `auto` tries 5 first."
+    )
+    keepalive_s: int = Field(
+        default=15,
+        ge=5,
+        le=300,
+        description="After one and a half times this silence, in seconds, the broker tells that we are gone.",
+        json_schema_extra=_unit("s"),
+    )
+    base_topic: str = Field(
+        default="hems", pattern=_TOPIC, max_length=64, description="Beginning of all topics of the gateway."
+    )
+    gateway_id: str = Field(
+        default="",
+        pattern=r"^[a-z0-9_-]{0,32}$",
+        description="Second part of all topics and of all ids; empty takes the first digits of the SKI.",
+    )
+    measurement_interval_s: float = Field(
+        default=2.0,
+        ge=1.0,
+        le=60.0,
+        description="Shortest time between two messages with measured values of a device, in seconds.",
+        json_schema_extra=_unit("s"),
+    )
+    commands: bool = Field(
+        default=False, description="Take an own limit by MQTT. It can lower a limit, never raise one."
+    )
+    home_assistant: HomeAssistantSettings = Field(
+        default=HomeAssistantSettings(), description="How the gateway shows itself to Home Assistant."
+    )
+
+
 class GridConnectionPointSettings(Section):
     """What the contract with the grid operator says, and the meter that shows it."""
 
@@ -228,6 +318,9 @@ class Configuration(Section):
     )
     log: LogSettings = Field(default=LogSettings(), description="What is written while the gateway runs.")
     eebus: EebusSettings = Field(default=EebusSettings(), description="The connection to the Steuerbox.")
+    mqtt: MqttSettings | None = Field(
+        default=None, description="The MQTT broker of the house; without it no MQTT and no Home Assistant."
+    )
     grid_connection_point: GridConnectionPointSettings = Field(
         default=GridConnectionPointSettings(), description="The grid connection and its meter."
     )
