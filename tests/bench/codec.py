@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import cProfile
+import io
 import json
+import pstats
 import time
 from collections.abc import Callable, Sized
 from pathlib import Path
@@ -11,40 +14,57 @@ from eebus.ids import ShipId
 from eebus.ship.frames import Data, decode, encode_data
 from eebus.ship.settings import ShipSettings
 from eebus.spine.datagram import Datagram, decode_datagram, encode_datagram
-from tests.bench.table import Figure, Target
+from tests.bench.table import Explain, Figure, Target
 from tests.interop.json_peer import JsonPeer
 
-RECORDING = Path(__file__).parents[1] / "captures" / "eebus-go-controlbox-hems.jsonl"
+RECORDINGS = sorted((Path(__file__).parents[1] / "captures").glob("*.jsonl"))
+"""A box with an energy manager (small frames), and an energy manager with a heat pump (large ones)."""
+
 ROUNDS = 5
-ROUND_S = 1.0
+ROUND_S = 0.7
 DECODED = Target(hold=1.0, aim=1.5, good="high")
 ENCODED = Target(hold=3.0, aim=6.0, good="high")
 
 
 async def measure(go_program: Path, directory: Path) -> list[Figure]:
-    """Measure both ways, round by round in turn."""
-    frames = _frames()
-    datagrams = [_decoded(frame) for frame in frames]
+    """Measure both ways with each recording, round by round in turn."""
     go = await JsonPeer.launch([str(go_program), "-mode", "codec"], directory / "codec.log")
     try:
-        decoding = await _in_turn(go, "decode", lambda: [_decoded(frame) for frame in frames])
-        encoding = await _in_turn(
-            go, "encode", lambda: [encode_data(encode_datagram(datagram)) for datagram in datagrams]
-        )
+        return [figure for recording in RECORDINGS for figure in await _measure(go, recording)]
     finally:
         await go.quit()
+
+
+async def _measure(go: JsonPeer, recording: Path) -> list[Figure]:
+    frames = _frames(recording)
+    datagrams = [_decoded(frame) for frame in frames]
+
+    def decode_all() -> Sized:
+        return [_decoded(frame) for frame in frames]
+
+    def encode_all() -> Sized:
+        return [encode_data(encode_datagram(datagram)) for datagram in datagrams]
+
+    decoding = await _in_turn(go, "decode", recording, decode_all)
+    encoding = await _in_turn(go, "encode", recording, encode_all)
     mean = sum(map(len, frames)) / len(frames)
     return [
-        Figure.ratio(f"frames of {mean:.0f} bytes decoded to datagrams", *decoding, "/s", DECODED),
-        Figure.ratio(f"datagrams encoded to frames of {mean:.0f} bytes", *encoding, "/s", ENCODED),
+        Figure.ratio(
+            f"frames of {mean:.0f} bytes decoded to datagrams", *decoding, "/s", DECODED, _profile(decode_all)
+        ),
+        Figure.ratio(
+            f"datagrams encoded to frames of {mean:.0f} bytes", *encoding, "/s", ENCODED, _profile(encode_all)
+        ),
     ]
 
 
-async def _in_turn(go: JsonPeer, command: str, once: Callable[[], Sized]) -> tuple[list[float], list[float]]:
+async def _in_turn(
+    go: JsonPeer, command: str, recording: Path, once: Callable[[], Sized]
+) -> tuple[list[float], list[float]]:
     ours, theirs = [], []
     for _ in range(ROUNDS):
         ours.append(_per_second(once))
-        data = await go.call(command, file=str(RECORDING), seconds=ROUND_S)
+        data = await go.call(command, file=str(recording), seconds=ROUND_S)
         theirs.append(float(data["frames_per_s"]))
     return ours, theirs
 
@@ -57,8 +77,19 @@ def _per_second(once: Callable[[], Sized]) -> float:
     return done / spent
 
 
-def _frames() -> list[bytes]:
-    lines = [json.loads(line) for line in RECORDING.read_text().splitlines()]
+def _profile(once: Callable[[], Sized]) -> Explain:
+    def explain() -> str:
+        profile = cProfile.Profile()
+        profile.runcall(_per_second, once)
+        text = io.StringIO()
+        pstats.Stats(profile, stream=text).sort_stats("tottime").print_stats(12)
+        return text.getvalue()
+
+    return explain
+
+
+def _frames(recording: Path) -> list[bytes]:
+    lines = [json.loads(line) for line in recording.read_text().splitlines()]
     return [b"\x02" + line["text"].encode() for line in lines if line.get("type") == 2]
 
 

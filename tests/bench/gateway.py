@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import statistics
+import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,9 +88,21 @@ async def measure(go_program: Path, directory: Path) -> list[Figure]:
         ),
         *running,
         Figure.absolute(
-            "start → listening", statistics.median(each.listening_s for each in rounds), "s", START_S
+            "start → listening",
+            statistics.median(each.listening_s for each in rounds),
+            "s",
+            START_S,
+            _slowest_imports,
         ),
     ]
+
+
+def _slowest_imports() -> str:
+    command = [sys.executable, "-X", "importtime", "-c", "import hems.app, hems.cli"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stderr.splitlines()
+    head, lines = said[0], said[1:]
+    lines.sort(key=lambda line: int(line.split("|")[1]))
+    return "\n".join((head, *lines[-20:]))
 
 
 async def _started(folder: Path, host: Host) -> tuple[Gateway, float]:

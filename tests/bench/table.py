@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+Explain = Callable[[], str]
+MISSED = "MISSED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +23,7 @@ class Target:
         """Say in one word where the value stands."""
         if self._within(value, self.aim):
             return "aim"
-        return "held" if self._within(value, self.hold) else "MISSED"
+        return "held" if self._within(value, self.hold) else MISSED
 
     def _within(self, value: float, bound: float) -> bool:
         return value <= bound if self.good == "low" else value >= bound
@@ -36,19 +39,34 @@ class Figure:
     judged: float
     target: Target
     unit: str = ""
+    explain: Explain | None = None
+    """Tells where the time goes; asked when the figure is missed."""
 
     @classmethod
     def ratio(
-        cls, what: str, ours: Sequence[float], reference: Sequence[float], unit: str, target: Target
+        cls,
+        what: str,
+        ours: Sequence[float],
+        reference: Sequence[float],
+        unit: str,
+        target: Target,
+        explain: Explain | None = None,
     ) -> Figure:
         """Build a row from alternating rounds: the ratio of the medians, ours to the reference."""
         own, other = statistics.median(ours), statistics.median(reference)
-        return cls(what, f"{own:.4g} {unit}", f"{other:.4g} {unit}", own / other, target, "×")
+        return cls(what, f"{own:.4g} {unit}", f"{other:.4g} {unit}", own / other, target, "×", explain)
 
     @classmethod
-    def absolute(cls, what: str, value: float, unit: str, target: Target) -> Figure:
+    def absolute(
+        cls, what: str, value: float, unit: str, target: Target, explain: Explain | None = None
+    ) -> Figure:
         """Build a row for what only we do."""
-        return cls(what, f"{value:.4g} {unit}", "", value, target, unit)
+        return cls(what, f"{value:.4g} {unit}", "", value, target, unit, explain)
+
+    @property
+    def verdict(self) -> str:
+        """Where it stands."""
+        return self.target.verdict(self.judged)
 
 
 def render(figures: Sequence[Figure]) -> str:
@@ -70,7 +88,7 @@ def _cells(figure: Figure) -> tuple[str, ...]:
         f"{figure.judged:.3g} {figure.unit}".rstrip(),
         f"{sign} {figure.target.hold:g}",
         f"{sign} {figure.target.aim:g}",
-        figure.target.verdict(figure.judged),
+        figure.verdict,
     )
 
 
