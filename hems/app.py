@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from adapters.registry import DEFAULT_REGISTRY, Registry
 from adapters.settings import SettingsError
@@ -100,9 +100,13 @@ async def run_gateway(
 def _run_control(gateway: RunningGateway, clock: Clock, tasks: asyncio.TaskGroup) -> None:
     for name, job in gateway.control.jobs().items():
         if name == "control":
-            tasks.create_task(job(), name=name)  # type: ignore[arg-type]  # jobs are coroutine functions
+            tasks.create_task(_complete(job), name=name)
         else:
             tasks.create_task(keep_running(name, job, clock=clock), name=name)
+
+
+async def _complete(job: Callable[[], Awaitable[None]]) -> None:
+    await job()
 
 
 async def _serve_local_api(

@@ -29,9 +29,12 @@ class Child:
         self._process = process
         self._on_line = on_line
         self._waiting: deque[asyncio.Future[Line]] = deque()
+        self._ended = False
 
     async def ask(self, command: Line) -> Line:
         """Send a command and wait for its answer. Raises ChildError when it is refused."""
+        if self._ended:
+            raise self._has_ended()
         answer: asyncio.Future[Line] = asyncio.get_running_loop().create_future()
         self._waiting.append(answer)
         assert self._process.stdin is not None
@@ -39,7 +42,7 @@ class Child:
             self._process.stdin.write(json.dumps(command).encode() + b"\n")
             await self._process.stdin.drain()
         except ConnectionError as error:
-            raise ChildError(f"the simulated {self._name} has ended") from error
+            raise self._has_ended() from error
         line = await answer
         if line["event"] == "error" or line.get("ok") is False:
             raise ChildError(f"the simulated {self._name} refuses: {line.get('text') or line.get('error')}")
@@ -54,6 +57,8 @@ class Child:
         """Take its lines until it ends."""
         assert self._process.stdout is not None
         async for raw in self._process.stdout:
+            if not raw.endswith(b"\n"):
+                break  # killed in the middle of a line
             line: Line = json.loads(raw)
             if line["event"] in _ANSWERS and self._waiting:
                 waiting = self._waiting.popleft()
@@ -61,9 +66,13 @@ class Child:
                     waiting.set_result(line)
             else:
                 self._on_line(line)
+        self._ended = True
         for waiting in self._waiting:
             if not waiting.done():
-                waiting.set_exception(ChildError(f"the simulated {self._name} has ended"))
+                waiting.set_exception(self._has_ended())
+
+    def _has_ended(self) -> ChildError:
+        return ChildError(f"the simulated {self._name} has ended")
 
     async def end(self) -> None:
         """Close its input, then insist."""

@@ -6,16 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from eebus.ids import PeerRole, Ski, group_ski
-from eebus.usecases.limit_rules import LimitState
+from eebus.usecases.limit_rules import HEARTBEAT_LOSS_S, LimitState
 from hems.cli.demo.audience import Audience
 from hems.cli.demo.child import Child
 from hems.cli.demo.narrator import Narrator
 from hems.cli.words import flow
 from hems.gateway import RunningGateway
 
-HEARTBEAT_LOSS_S = 120.0
 _LOOK_S = 0.1
 _PATIENCE_S = 40.0
+_LATE_S = 5.0
 _SETTLE_S = 2.2
 """Ramps, and readings once a second."""
 _CURRENT = ("wallbox", 261)
@@ -95,17 +95,24 @@ class Scene:
             "Steuerbox", "is cut off; its last heartbeat counts for 120 s, until then nothing changes"
         )
         while self.audience.states.get("consumption") is not LimitState.FAILSAFE:
+            if self._silent_s > HEARTBEAT_LOSS_S + _LATE_S:
+                raise SceneError(
+                    f"the failsafe did not come {HEARTBEAT_LOSS_S:.0f} s after the last heartbeat"
+                )
             self._show_countdown()
             await asyncio.sleep(_LOOK_S)
-        silent_s = time.monotonic() - (self.audience.heartbeat_at or 0.0)
-        self.narrator.say("Gateway", f"{silent_s:.1f} s after the last heartbeat: failsafe")
+        self.narrator.say("Gateway", f"{self._silent_s:.1f} s after the last heartbeat: failsafe")
         await self.until("the effect at the meter", lambda: self.power("wallbox_w") < 4_200)
         await self.meter()
 
+    @property
+    def _silent_s(self) -> float:
+        """Time since the last heartbeat of the box reached the gateway."""
+        return time.monotonic() - (self.audience.heartbeat_at or 0.0)
+
     def _show_countdown(self) -> None:
-        silent_s = time.monotonic() - (self.audience.heartbeat_at or 0.0)
-        left_s = max(0.0, HEARTBEAT_LOSS_S - silent_s)
-        self.narrator.count_down(f"last heartbeat {silent_s:3.0f} s ago, failsafe in {left_s:3.0f} s")
+        left_s = max(0.0, HEARTBEAT_LOSS_S - self._silent_s)
+        self.narrator.count_down(f"last heartbeat {self._silent_s:3.0f} s ago, failsafe in {left_s:3.0f} s")
 
     async def meter(self) -> None:
         """Tell what the gateway measures at the grid connection, once everything has settled there."""

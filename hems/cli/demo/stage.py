@@ -16,7 +16,7 @@ from hems.cli.demo.audience import Audience
 from hems.cli.demo.child import ChildError, child
 from hems.cli.demo.narrator import Narrator
 from hems.cli.demo.scene import Scene, SceneError
-from hems.config import Configuration, load
+from hems.config import load
 from hems.gateway import RunningGateway
 
 _CONFIGURATION = """\
@@ -51,16 +51,15 @@ async def _until_interrupted(narrator: Narrator, short: bool) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, _Once(play).cancel)
+    code, last_word = 0, "This was the short demo; nothing is left behind."
     try:
         await play
-    except asyncio.CancelledError:
-        narrator.heading("The demo has ended; nothing is left behind.")
-        return 0
-    except (ChildError, SceneError, *STARTING_TROUBLES) as error:
-        narrator.heading(f"The demo failed: {error}.")
-        return 1
-    narrator.heading("This was the short demo; nothing is left behind.")
-    return 0
+    except* asyncio.CancelledError:
+        last_word = "The demo has ended; nothing is left behind."
+    except* (ChildError, SceneError, *STARTING_TROUBLES) as group:
+        code, last_word = 1, f"The demo failed: {'; '.join(str(error) for error in group.exceptions)}."
+    narrator.heading(last_word)
+    return code
 
 
 class _Once:
@@ -123,7 +122,7 @@ async def _gateway(folder: Path, house_port: int, audience: Audience) -> AsyncIt
     """The real gateway with a configuration file, in this process; its log goes into the folder."""
     path = folder / "hems.yaml"
     path.write_text(_CONFIGURATION.format(port=house_port), encoding="utf-8")
-    configuration: Configuration = load(path, DEFAULT_REGISTRY)
+    configuration = load(path, DEFAULT_REGISTRY)
     logging.basicConfig(filename=folder / "gateway.log", level=logging.INFO, force=True)
     stop = asyncio.Event()
     started: asyncio.Future[RunningGateway] = asyncio.get_running_loop().create_future()
