@@ -4,6 +4,7 @@ import asyncio
 import errno
 import logging
 import socket
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -80,15 +81,17 @@ class Listener:
         self._socket = _bind(self._settings.host, self._settings.port)
         return int(self._socket.getsockname()[1])
 
-    async def serve(self, connections: asyncio.TaskGroup) -> None:
-        """Accept until cancelled, then stop listening; the connections are tasks of the given group."""
+    async def serve(self, start: Callable[[Coroutine[None, None, None]], None]) -> None:
+        """Accept until cancelled, then stop listening; *start* makes a task of each connection."""
         assert self._socket is not None
         try:
-            await self._accept(self._socket, connections)
+            await self._accept(self._socket, start)
         finally:
             self._socket.close()
 
-    async def _accept(self, listening: socket.socket, connections: asyncio.TaskGroup) -> None:
+    async def _accept(
+        self, listening: socket.socket, start: Callable[[Coroutine[None, None, None]], None]
+    ) -> None:
         loop = asyncio.get_running_loop()
         while True:
             try:
@@ -104,7 +107,7 @@ class Listener:
                 self._complain(address, refusal)
                 continue
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connections.create_task(self._handle(accepted, address))
+            start(self._handle(accepted, address))
 
     async def _handle(self, accepted: socket.socket, address: str) -> None:
         number: int | None = None

@@ -8,17 +8,15 @@ import contextlib
 import logging
 import random as randomness
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
 from typing import TypeVar
 
 from eebus.clock import Clock
 from eebus.errors import DecodeError, RemoteError
 from eebus.ids import PeerRole, ShipId, Ski
-from eebus.io.addresses import AddressBook, Discovered, PeerAddress
-from eebus.io.admission import AdmissionLimits
+from eebus.io.addresses import AddressBook, PeerAddress
 from eebus.io.alarm import Alarm
-from eebus.io.connections import Connections, StrangerLimits
-from eebus.io.dialer import Dialer, DialSettings
+from eebus.io.connections import Connections
+from eebus.io.dialer import Dialer
 from eebus.io.events import (
     ConnectionEnded,
     NodeListening,
@@ -27,7 +25,6 @@ from eebus.io.events import (
     PeerConnected,
     PeerDisconnected,
     PeerRemovedPairing,
-    PersistTrust,
     PinDemanded,
     ShipIdChanged,
     ShipIdLearned,
@@ -35,18 +32,19 @@ from eebus.io.events import (
 )
 from eebus.io.interfaces import own_addresses
 from eebus.io.link import Link
-from eebus.io.listener import Arrival, Listener, ListenerSettings
-from eebus.io.mdns import Announcement, FoundService, Mdns, MdnsSettings
+from eebus.io.listener import Arrival, Listener
+from eebus.io.mdns import Announcement, FoundService, Mdns
 from eebus.io.pump import Pump, short
 from eebus.io.recorder import FrameRecorder
+from eebus.io.settings import NodeSettings
+from eebus.io.snapshot import ConnectionSnapshot, NodeSnapshot
 from eebus.io.tls import NodeTls
+from eebus.io.trust_keeper import TrustKeeper
 from eebus.io.turns import TurnRunner
-from eebus.io.websocket import WebSocketLimits
 from eebus.ship.connection import (
     Ended,
     PeerPending,
     PeerShipId,
-    Phase,
     PinRequired,
     ShipEffect,
     ShipRole,
@@ -57,77 +55,17 @@ from eebus.ship.connection import (
 from eebus.ship.dialing import SILENT
 from eebus.ship.effects import Direction, EndCause
 from eebus.ship.identity import Identity, PeerCertificate
-from eebus.ship.service import ServiceDescription, build_txt, host_label, instance_label, parse_txt
-from eebus.ship.trust import PairingRequest, PairingRequests, ShipIdCheck, TrustEntry, TrustList
+from eebus.ship.service import build_txt, host_label, instance_label, parse_txt
+from eebus.ship.trust import ShipIdCheck, TrustList
 from eebus.spine.effects import SpineEffect
 from eebus.spine.stack import Peer, SpineStack, Turn
+
+__all__ = ["ConnectionSnapshot", "Node", "NodeSettings", "NodeSnapshot"]
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 _GOODBYE_MARGIN_S = 1.0
 _STORE_WAIT_S = 1.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeSettings:
-    """Everything about a node that its owner may choose."""
-
-    listen: bool = True
-    """False: a silent client, as some control boxes are; then nothing can be announced either."""
-    host: str = ""
-    """Where to listen; empty: all addresses, IPv4 and IPv6."""
-    port: int = 4712
-    """0 lets the system choose; the snapshot tells the port."""
-    path: str = "/ship/"
-    service: ServiceDescription = field(default_factory=ServiceDescription)
-    announce: bool = True
-    discover: bool = True
-    """Watch the announcements of others; needed to dial peers without a fixed address."""
-    interfaces: tuple[str, ...] = ()
-    """For multicast DNS, by name or address; empty: all but the loopback."""
-    address_poll_s: float = 3.0
-    """How often to look whether the addresses of this host have changed."""
-    upper_case_ski: bool = False
-    """Announce the SKI as SHIP 1.1 asks for; installed peers compare lower case."""
-    dial: bool = True
-    """Dial trusted peers; False: wait to be dialled."""
-    peers: tuple[PeerAddress, ...] = ()
-    """Peers at fixed addresses."""
-    tls_wait_s: float = 10.0
-    upgrade_wait_s: float = 10.0
-    dial_wait_s: float = 5.0
-    admission: AdmissionLimits = field(default_factory=AdmissionLimits)
-    strangers: StrangerLimits = field(default_factory=StrangerLimits)
-    websocket: WebSocketLimits = field(default_factory=WebSocketLimits)
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionSnapshot:
-    """One open connection."""
-
-    ski: Ski
-    trusted: bool
-    phase: Phase
-    direction: Direction
-    address: str
-    opened_at: float
-    """Seconds of the node's clock."""
-    carries_spine: bool
-
-
-@dataclass(frozen=True, slots=True)
-class NodeSnapshot:
-    """A node as it stands, for people and tests."""
-
-    ski: Ski
-    ship_id: ShipId
-    port: int
-    """0 while the node does not listen."""
-    announced_addresses: tuple[str, ...]
-    connections: tuple[ConnectionSnapshot, ...]
-    pairing_requests: tuple[PairingRequest, ...]
-    trusted: tuple[TrustEntry, ...]
-    discovered: tuple[Discovered, ...]
 
 
 class Node:
@@ -151,47 +89,31 @@ class Node:
         self._identity = identity
         self._ship = ship or ShipSettings(local_ship_id=ship_id)
         self._stack = stack
-        self._trust = trust
+        self._trust = TrustKeeper(identity.ski, trust, clock, persist)
         self._settings = settings
         self._clock = clock
         self._on_event = on_event
-        self._persist = persist
-        self._pairing = PairingRequests()
         self._book = AddressBook(settings.peers)
         self._turns = TurnRunner(self, persist)
         self._alarm = Alarm(clock, self._next_deadline, self._on_time)
         tls = NodeTls(identity)
-        dial_settings = DialSettings(target_wait_s=settings.dial_wait_s, websocket=settings.websocket)
         self._connections = Connections(
             identity.ski,
             self._ship,
             settings.strangers,
             self,
-            Dialer(tls, dial_settings, self._admit_dialled, clock.monotonic),
+            Dialer(tls, settings.dialer, self._admit_dialled, clock.monotonic),
             self._book,
             clock,
             uniform=random,
             plan=self._alarm.plan,
             recorder=recorder,
         )
-        self._listener = Listener(
-            tls,
-            ListenerSettings(
-                host=settings.host,
-                port=settings.port,
-                tls_wait_s=settings.tls_wait_s,
-                upgrade_wait_s=settings.upgrade_wait_s,
-                admission=settings.admission,
-                websocket=settings.websocket,
-            ),
-            self,
-            clock,
-        )
+        self._listener = Listener(tls, settings.listener, self, clock)
         self._mdns: Mdns | None = None
         self._port = 0
         self._group: asyncio.TaskGroup | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._trust_lock = asyncio.Lock()
         self._listening = asyncio.Event()
         self._ending = asyncio.Event()
         self._failure: BaseException | None = None
@@ -206,14 +128,14 @@ class Node:
         self._port = self._listener.open() if self._settings.listen else 0
         async with asyncio.TaskGroup() as group:
             self._group = group
-            accepting = [self._supervise(self._listener.serve(group))] if self._settings.listen else []
+            accepting = [self._supervise(self._listener.serve(self._start))] if self._settings.listen else []
             services = [self._supervise(self._alarm.run()), *accepting]
             services.append(self._supervise(self._watch_addresses()))
             if (mdns := self._make_mdns(self._port)) is not None:
                 self._mdns = mdns
                 services.append(self._supervise(mdns.run()))
-            for entry in self._trust:
-                self._connections.keep(entry.ski, dial=self._settings.dial)
+            for ski in self._trust.trusted_skis:
+                self._connections.keep(ski, dial=self._settings.dial)
             self.emit(NodeListening(self._port))
             self._listening.set()
             await self._ending.wait()
@@ -281,32 +203,28 @@ class Node:
 
     def _make_mdns(self, port: int) -> Mdns | None:
         settings = self._settings
-        announces = settings.announce and settings.listen
-        if not (announces or settings.discover):
+        if not (settings.announces or settings.discover):
             return None
-        announcement = None
-        if announces:
-            announcement = Announcement(
-                instance_label(settings.service, self._identity.ski),
-                host_label(self._identity.ski),
-                port,
-                build_txt(
-                    self._ship.local_ship_id,
-                    self._identity.ski,
-                    settings.service,
-                    path=settings.path,
-                    upper_case_ski=settings.upper_case_ski,
-                ),
-            )
-        mdns = MdnsSettings(interfaces=settings.interfaces, poll_interval_s=settings.address_poll_s)
-        return Mdns(mdns, announcement, self._found, self._lost)
+        announcement = self._announcement(port) if settings.announces else None
+        return Mdns(settings.mdns, announcement, self._found, self._lost)
+
+    def _announcement(self, port: int) -> Announcement:
+        settings, ski = self._settings, self._identity.ski
+        txt = build_txt(
+            self._ship.local_ship_id,
+            ski,
+            settings.service,
+            path=settings.path,
+            upper_case_ski=settings.upper_case_ski,
+        )
+        return Announcement(instance_label(settings.service, ski), host_label(ski), port, txt)
 
     # -- what the application does -------------------------------------------------------------------
 
     @property
     def trust(self) -> TrustList:
         """Whom this node trusts."""
-        return self._trust
+        return self._trust.trust
 
     def act(self, action: Callable[[Turn], T]) -> T:
         """Let the application act on the stack now; what the action raises comes out here."""
@@ -332,23 +250,10 @@ class Node:
         Raises LocalError for our own SKI and for a second control box without *replace*, and whatever
         storing raises; then nothing has changed.
         """
-        async with self._trust_lock:
-            old, old_box = self._trust.get(ski), self._trust.control_box()
-            proven = self._pairing.get(ski) or old
-            entry = TrustEntry(
-                ski=ski,
-                role=role,
-                accepted_at=self._clock.utc_now(),
-                public_key_sha256=proven.public_key_sha256 if proven else None,
-                ship_id=old.ship_id if old else None,
-            )
-            changed = self._trust.accept(entry, own_ski=self._identity.ski, replace_box=replace)
-            await self._persist(PersistTrust(changed))
-            self._trust = changed
-        self._pairing.remove(ski)
-        if old_box is not None and changed.get(old_box.ski) is None:
-            self._drop(old_box.ski)
-        if old is not None and old.role is not role:
+        accepted = await self._trust.accept(ski, role, replace=replace)
+        if accepted.replaced_box is not None:
+            self._drop(accepted.replaced_box)
+        if accepted.role_changed:
             self.close_peer(ski, "role changed")
         self._connections.set_trust(ski, Trust.TRUSTED)
         self._connections.keep(ski, dial=self._settings.dial)
@@ -362,15 +267,12 @@ class Node:
 
     async def remove(self, ski: Ski) -> None:
         """Withdraw the trust in a peer; stored before it counts. Raises LocalError when there is none."""
-        async with self._trust_lock:
-            changed = self._trust.remove(ski)
-            await self._persist(PersistTrust(changed))
-            self._trust = changed
+        await self._trust.remove(ski)
         self._drop(ski)
 
     def refuse(self, ski: Ski) -> None:
         """Say no to a pairing request. Raises LocalError when there is none."""
-        self._pairing.refuse(ski)
+        self._trust.refuse(ski)
         self._connections.set_trust(ski, Trust.REFUSED)
 
     def disconnect(self, ski: Ski) -> None:
@@ -385,15 +287,15 @@ class Node:
             port=self._port,
             announced_addresses=self._mdns.announced_addresses if self._mdns else (),
             connections=tuple(self._show(pump) for pump in self._connections.pumps()),
-            pairing_requests=tuple(self._pairing),
-            trusted=tuple(self._trust),
+            pairing_requests=self._trust.requests,
+            trusted=tuple(self.trust),
             discovered=self._book.discovered(),
         )
 
     def _show(self, pump: Pump) -> ConnectionSnapshot:
         return ConnectionSnapshot(
             ski=pump.ski,
-            trusted=self._trust.get(pump.ski) is not None,
+            trusted=self.trust.get(pump.ski) is not None,
             phase=pump.phase,
             direction=_direction(pump),
             address=pump.address,
@@ -407,9 +309,6 @@ class Node:
         self._connections.set_trust(ski, Trust.REFUSED)
         self._book.forget(ski)
         self.emit(TrustChanged(ski, None))
-
-    def _trusted_skis(self) -> frozenset[Ski]:
-        return frozenset(entry.ski for entry in self._trust)
 
     # -- time ----------------------------------------------------------------------------------------
 
@@ -481,7 +380,7 @@ class Node:
 
     def is_known_address(self, address: str) -> bool:
         """Whether a trusted peer lives there."""
-        return self._book.is_known(address, self._trusted_skis())
+        return self._book.is_known(address, self._trust.trusted_skis)
 
     def admit_arrival(self, peer: PeerCertificate, address: str) -> int:
         """Judge a certificate inside the TLS handshake."""
@@ -489,10 +388,6 @@ class Node:
 
     async def welcome(self, arrival: Arrival) -> None:
         """Run an incoming connection to its end."""
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
         await self._connections.welcome(arrival)
 
     def departed(self, number: int) -> None:
@@ -504,27 +399,26 @@ class Node:
 
     def judge(self, peer: PeerCertificate) -> Trust:
         """What we think of a proven key. Raises RemoteError for our own, and for a key that changed."""
-        trust = self._trust.judge(peer, self._identity.ski)
-        if trust is Trust.REFUSED:
-            raise RemoteError("this is our own SKI, or another key than the one that was trusted")
-        return Trust.REFUSED if self._pairing.is_refused(peer.ski) else trust
+        return self._trust.judge(peer)
 
     def knocked(self, peer: PeerCertificate, address: str) -> None:
         """A connection with a proven key is up."""
-        entry = self._trust.get(peer.ski)
+        entry = self.trust.get(peer.ski)
         if entry is None:
-            self._pairing.seen(peer, address, self._clock.monotonic())
+            self._trust.seen(peer, address)
             return
         self._book.came_from(peer.ski, address)
         if entry.public_key_sha256 is None:
-            self._start(self._learn(peer.ski, public_key_sha256=peer.public_key_sha256))
+            self._start(self._learn_key(peer))
 
     def ship_effect(self, pump: Pump, effect: ShipEffect) -> None:
         """Something that people or the trust list want to know."""
         ski = pump.ski
         match effect:
             case WaitingForUser():
-                self._ask_for_trust(ski, pump.address)
+                if self._trust.is_news(ski):
+                    _log.info("%s at %s asks to be trusted", short(ski), pump.address)
+                    self.emit(PairingRequested(ski, pump.address))
             case PeerPending():
                 self.emit(PeerAwaitsAcceptance(ski))
             case PeerShipId(ship_id):
@@ -537,16 +431,9 @@ class Node:
                 if cause is EndCause.REMOTE_REMOVAL:
                     self.emit(PeerRemovedPairing(ski))
 
-    def _ask_for_trust(self, ski: Ski, address: str) -> None:
-        """Tell people once; a peer that comes back every few seconds is no news."""
-        request = self._pairing.get(ski)
-        if request is not None and request.first_seen == request.last_seen:
-            _log.info("%s at %s asks to be trusted", short(ski), address)
-            self.emit(PairingRequested(ski, address))
-
     def session_starts(self, pump: Pump, *, replaces: bool) -> None:
         """SPINE runs on this connection from now on."""
-        entry, now = self._trust.get(pump.ski), self._clock.monotonic()
+        entry, now = self.trust.get(pump.ski), self._clock.monotonic()
         if entry is None:
             return
         _log.info("connected to %s at %s", short(pump.ski), pump.address)
@@ -576,40 +463,26 @@ class Node:
 
     def peer_left(self, ski: Ski) -> None:
         """The last connection of a peer is gone."""
-        self._pairing.disconnected(ski)
+        self._trust.left(ski)
 
     async def settled(self) -> None:
         """Returns when nothing is held back by the disk."""
         await self._turns.settled()
 
-    def _check_ship_id(self, ski: Ski, ship_id: str) -> None:
-        entry = self._trust.get(ski)
-        if entry is None:
-            return
-        match self._trust.check_ship_id(ski, ship_id):
+    def _check_ship_id(self, ski: Ski, told: str) -> None:
+        entry = self.trust.get(ski)
+        match self._trust.check_ship_id(ski, told):
             case ShipIdCheck.NEW:
-                self._start(self._learn(ski, ship_id=ship_id))
-            case ShipIdCheck.CHANGED:
-                self.emit(ShipIdChanged(ski, entry.ship_id or "", ship_id))
-            case ShipIdCheck.KNOWN:
-                pass
+                self._start(self._learn_ship_id(ski, told))
+            case ShipIdCheck.CHANGED if entry is not None and entry.ship_id is not None:
+                self.emit(ShipIdChanged(ski, entry.ship_id, told))
 
-    async def _learn(
-        self, ski: Ski, *, ship_id: str | None = None, public_key_sha256: str | None = None
-    ) -> None:
-        """Add to the trust entry what the peer proved or told; when it cannot be stored, next time again."""
-        async with self._trust_lock:
-            if self._trust.get(ski) is None:
-                return
-            learned = self._trust.learn(ski, ship_id=ship_id, public_key_sha256=public_key_sha256)
-            try:
-                await self._persist(PersistTrust(learned))
-            except Exception:
-                _log.exception("could not store what was learned about %s", short(ski))
-                return
-            self._trust = learned
-        if ship_id is not None:
+    async def _learn_ship_id(self, ski: Ski, ship_id: str) -> None:
+        if await self._trust.learn(ski, ship_id=ship_id):
             self.emit(ShipIdLearned(ski, ship_id))
+
+    async def _learn_key(self, peer: PeerCertificate) -> None:
+        await self._trust.learn(peer.ski, public_key_sha256=peer.public_key_sha256)
 
     # -- discovery -----------------------------------------------------------------------------------
 
@@ -621,14 +494,14 @@ class Node:
             return
         if service.ski == self._identity.ski:
             return
-        self._book.announced(found, service, self._trusted_skis())
+        self._book.announced(found, service, self._trust.trusted_skis)
         if service.register:
             self._connections.dial_now(service.ski)
         else:
             self._connections.dial_soon(service.ski)
 
     def _lost(self, instance: str) -> None:
-        self._book.withdrawn(instance, self._trusted_skis())
+        self._book.withdrawn(instance, self._trust.trusted_skis)
 
 
 def _direction(pump: Pump) -> Direction:

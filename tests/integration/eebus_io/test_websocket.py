@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
 
 import pytest
@@ -59,8 +59,12 @@ async def _listening(host: _Host, **options: object) -> AsyncIterator[int]:
     settings = ListenerSettings(host="127.0.0.1", port=0, **{"websocket": _QUICK, **options})  # type: ignore[arg-type]
     listener = Listener(NodeTls(_SERVER), settings, host, SystemClock())
     port = listener.open()
-    async with asyncio.TaskGroup() as connections:
-        task = connections.create_task(listener.serve(connections))
+    async with asyncio.TaskGroup() as group:
+
+        def start(work: Coroutine[None, None, None]) -> None:
+            group.create_task(work)
+
+        task = group.create_task(listener.serve(start))
         try:
             yield port
         finally:

@@ -1,0 +1,37 @@
+"""A node as it stands, for people and tests."""
+
+from dataclasses import dataclass
+
+from eebus.ids import ShipId, Ski
+from eebus.io.addresses import Discovered
+from eebus.ship.effects import Direction, Phase
+from eebus.ship.trust import PairingRequest, TrustEntry
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionSnapshot:
+    """One open connection."""
+
+    ski: Ski
+    trusted: bool
+    phase: Phase
+    direction: Direction
+    address: str
+    opened_at: float
+    """Seconds of the node's clock."""
+    carries_spine: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSnapshot:
+    """Everything about a node that can be looked at."""
+
+    ski: Ski
+    ship_id: ShipId
+    port: int
+    """0 while the node does not listen."""
+    announced_addresses: tuple[str, ...]
+    connections: tuple[ConnectionSnapshot, ...]
+    pairing_requests: tuple[PairingRequest, ...]
+    trusted: tuple[TrustEntry, ...]
+    discovered: tuple[Discovered, ...]
