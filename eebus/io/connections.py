@@ -242,6 +242,8 @@ class Connections:
             _log.debug("dial to %s dropped, it came to us", short(record.ski))
         except RemoteError as error:
             _log.info("dial to %s failed: %s", short(record.ski), error)
+        except Exception:
+            _log.exception("dial to %s failed by a mistake of ours", short(record.ski))
         return None
 
     def _is_dialable(self, record: _Peer) -> bool:

@@ -155,6 +155,17 @@ async def test_plain_HTTP_and_a_client_without_certificate_leave_no_trace() -> N
         assert node.snapshot().pairing_requests == ()
 
 
+async def test_a_stop_does_not_wait_for_those_who_say_nothing() -> None:
+    house = gateway()
+    started = asyncio.get_running_loop().time()
+    with contextlib.ExitStack() as stack:
+        async with house.running() as node:
+            for _ in range(3):
+                stack.enter_context(socket.create_connection(("127.0.0.1", node.snapshot().port)))
+            await asyncio.sleep(0.02)
+        assert asyncio.get_running_loop().time() - started < 3  # the TLS limit is 10 s
+
+
 async def test_nothing_is_left_after_a_stop() -> None:
     process = psutil.Process()
     house, box = _paired()

@@ -78,6 +78,16 @@ def test_what_worked_last_is_dialled_first_then_IPv4_then_IPv6() -> None:
     assert book.targets(_SKI)[0] == Target("fd00::1", 4711, "/p/", "box.local")
 
 
+@pytest.mark.parametrize(
+    "name", ["a..b", "x" * 64 + ".local", "evil\r\nHost: x", "ümläut.local", "10.0.0.1", ""]
+)
+def test_what_a_stranger_calls_a_host_name_is_not_sent(name: str) -> None:
+    book = AddressBook(())
+    found = replace(_found("box", "10.0.0.1"), host=name)
+    book.announced(found, parse_txt(found.txt), frozenset())
+    assert book.targets(_SKI)[0].server_name == ""
+
+
 def test_a_fixed_address_outweighs_announcements() -> None:
     book = AddressBook((PeerAddress(_SKI, "box.example", 4712),))
     found = _found("box", "10.0.0.1")
