@@ -111,6 +111,22 @@ async def test_box_dials_us_after_mdns_and_is_pending_until_accepted(
     assert (await box.limit("consumption", 1100)).accepted
 
 
+async def test_one_connection_is_left_when_both_sides_dial(
+    network: Network, go: StartGo, house: StartHouse
+) -> None:
+    box, home = await go("box", network.host("box", BOX)), await house("house", network.host("house", HOUSE))
+    await home.start(port=PORT, partners=[Partner(box.ski, BOX, PORT)])
+    await home.accept(box.ski)
+    await box.start(port=PORT, partners=[Partner(home.ski, HOUSE, PORT)])
+    await box.ready_to_control(home.ski)
+    await asyncio.sleep(3.5)  # the box dials within 3 s, and doubles are settled
+    assert (await home.view()).connected == (box.ski,)
+    since = box.now
+    assert (await box.limit("consumption", 4200)).accepted
+    await box.wait_for("limit_seen", since=since, direction="consumption")
+    assert await home.state("consumption") == "limited"
+
+
 async def test_removed_trust_ends_the_connection_and_further_attempts(pair: Pair) -> None:
     await pair.house.remove(pair.box.ski)
     await pair.box.wait_for("disconnected", ski=pair.house.ski)
