@@ -11,7 +11,7 @@ from eebus.ids import PeerRole
 from eebus.io.events import ConnectionEnded, PairingRequested, PeerConnected, PeerDisconnected
 from eebus.io.link import BinaryMessage, LinkClosed
 from eebus.io.memory import MemoryLink
-from eebus.ship.connection import ShipRole
+from eebus.ship.connection import ShipConnection, ShipEffect, ShipRole
 from eebus.ship.effects import EndCause
 from eebus.ship.identity import PeerCertificate
 from eebus.usecases.energy_guard import Limit, SystemReady, WriteAnswered
@@ -169,6 +169,21 @@ async def test_12_4_6_a_survivor_that_went_mute_after_a_loss_is_closed() -> None
                 await asyncio.sleep(0.01)
             assert (await house.event(ConnectionEnded)).cause is EndCause.TRANSPORT_LOST  # the first one
             assert (await house.event(ConnectionEnded)).cause is EndCause.LOCAL_CLOSE
+
+
+async def test_12_4_6_a_survivor_that_is_mute_from_the_start_is_closed_after_10_s() -> None:
+    house, box = _paired()
+    house.clock = box.clock = clock = FakeClock()
+    async with house.running() as node, box.running(), joined(box, house) as (first, _):
+        await box.event(SystemReady)
+        async with joined(box, house) as (second, _):
+            await until(lambda: _phases(house) == ["DATA", "DATA"])
+            second.drop(lambda _message: True)
+            first.cut()
+            await house.event(PeerConnected, lambda event: event.again)
+            clock.advance(11)
+            node.keep_time()
+            assert (await house.event(PeerDisconnected)).ski == box.ski
 
 
 async def test_12_4_4_after_the_settle_time_only_the_newest_connection_is_left() -> None:
@@ -355,6 +370,25 @@ async def test_rubbish_in_the_data_exchange_hurts_nobody_but_its_connection(
                     break
         assert node.snapshot().ski == house.ski
     assert not [record for record in caplog.records if record.exc_info]
+
+
+async def test_a_mistake_of_ours_in_one_connection_ends_that_connection_only(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def break_down(_self: ShipConnection, _message: bytes, _now: float) -> list[ShipEffect]:
+        raise RuntimeError("a mistake of ours")
+
+    house, box = _paired()
+    async with house.running() as node, box.running():
+        async with raw_client(house, box) as link:
+            with monkeypatch.context() as patch:
+                patch.setattr(ShipConnection, "receive", break_down)
+                link.send(b"\x00\x00")
+                await _closed(link)
+        assert "a mistake of ours" in caplog.text
+        async with joined(box, house):
+            await box.event(SystemReady)
+        assert node.snapshot().trusted
 
 
 async def test_a_text_message_closes_with_1003() -> None:
