@@ -14,6 +14,11 @@ from pydantic import Field
 
 from adapters.context import Context
 from adapters.modbus.settings import MODBUS_TYPE, ModbusSettings, make_profile_device
+from adapters.relay.modbus_contacts import (
+    MODBUS_CONTACTS_TYPE,
+    ModbusContactsSettings,
+    make_modbus_contacts,
+)
 from adapters.settings import AdapterSettings, SettingsError
 from adapters.simulated.battery_device import SIMULATED_BATTERY_TYPE, SimulatedBatterySettings, make_battery
 from adapters.sunspec.settings import (
@@ -24,11 +29,12 @@ from adapters.sunspec.settings import (
     make_inverter,
     make_meter,
 )
-from hems.devices import Device, Meter
+from hems.devices import Contacts, Device, Meter
 
 __all__ = [
     "DEFAULT_REGISTRY",
     "AdapterSettings",
+    "ContactsType",
     "Context",
     "DeviceType",
     "MeterType",
@@ -58,11 +64,21 @@ class MeterType(Generic[S]):
 
 
 @dataclass(frozen=True, slots=True)
+class ContactsType(Generic[S]):
+    """One kind of input contacts. `make` takes the group's name, settings and context."""
+
+    name: str
+    settings: type[S]
+    make: Callable[[str, S, Context], Contacts]
+
+
+@dataclass(frozen=True, slots=True)
 class Registry:
     """The adapter types that a gateway knows."""
 
     device_types: tuple[DeviceType[Any], ...]
     meter_types: tuple[MeterType[Any], ...]
+    contacts_types: tuple[ContactsType[Any], ...] = ()
 
     def device_settings(self) -> Any:
         """The type of a device's `adapter:` block, for a pydantic annotation."""
@@ -71,6 +87,10 @@ class Registry:
     def meter_settings(self) -> Any:
         """The type of the `meter:` block, for a pydantic annotation."""
         return _union([meter_type.settings for meter_type in self.meter_types])
+
+    def contacts_settings(self) -> Any:
+        """The type of the `adapter:` block of input contacts, for a pydantic annotation."""
+        return _union([contacts_type.settings for contacts_type in self.contacts_types])
 
     def make_device(self, name: str, settings: AdapterSettings, context: Context) -> Device:
         """Make the device that `settings` describe. It does no I/O before `connect`.
@@ -86,8 +106,15 @@ class Registry:
         """
         return _named(self.meter_types, settings.type).make(name, settings, context)
 
+    def make_contacts(self, name: str, settings: AdapterSettings, context: Context) -> Contacts:
+        """Make the input contacts that `settings` describe. It does no I/O before `connect`.
 
-T = TypeVar("T", DeviceType[Any], MeterType[Any])
+        Raises SettingsError when well-formed settings cannot work together.
+        """
+        return _named(self.contacts_types, settings.type).make(name, settings, context)
+
+
+T = TypeVar("T", DeviceType[Any], MeterType[Any], ContactsType[Any])
 
 
 def _named(types: Sequence[T], name: str) -> T:
@@ -107,5 +134,6 @@ DEFAULT_REGISTRY = Registry(
         DeviceType(SIMULATED_BATTERY_TYPE, SimulatedBatterySettings, make_battery),
     ),
     meter_types=(MeterType(SUNSPEC_METER_TYPE, SunSpecMeterSettings, make_meter),),
+    contacts_types=(ContactsType(MODBUS_CONTACTS_TYPE, ModbusContactsSettings, make_modbus_contacts),),
 )
 """The types that come with the gateway."""

@@ -8,7 +8,7 @@ back-off use the event loop's time: they are matters of the wire, not of limits.
 import asyncio
 import itertools
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
@@ -24,7 +24,7 @@ from adapters.modbus.errors import (
     RegisterWriteRefused,
     meaning_of,
 )
-from adapters.modbus.requests import ReadRequest, Request, Table, WriteRequest, fault_in
+from adapters.modbus.requests import ReadRequest, Request, Table, WriteRequest, fault_in, values_in
 from hems.devices import DeviceError, DeviceUnreachable, WriteRefused
 
 _LOG = logging.getLogger(__name__)
@@ -131,7 +131,7 @@ class Unit:
     async def read(
         self, table: Table, address: int, count: int, priority: Priority = Priority.FAST
     ) -> tuple[int, ...]:
-        """Read registers.
+        """Read registers, or bits as 0 and 1.
 
         Raises DeviceUnreachable, ReadRefused (with the exception code) or BadAnswer.
         """
@@ -145,7 +145,7 @@ class Unit:
         function: int = 16,
         priority: Priority = Priority.LIMIT,
     ) -> None:
-        """Write holding registers; returns when the device has confirmed this very request.
+        """Write holding registers or, with function 5, a coil; returns when exactly that is confirmed.
 
         Raises DeviceUnreachable or WriteRefused.
         """
@@ -376,7 +376,7 @@ class Bus:
             self._disconnect()
             error = WriteRefused if isinstance(job.request, WriteRequest) else BadAnswer
             raise error(f"{job}: the device {fault}")
-        return tuple(answer.registers)
+        return values_in(answer, job.request)
 
     def _refusal(self, code: int, job: _Job) -> DeviceError:
         self._statistics.exceptions += 1
@@ -419,13 +419,26 @@ async def _connect(client: Client, timeout_s: float) -> bool:
 async def _send(client: Client, job: _Job) -> ModbusPDU:
     request, unit_id = job.request, job.unit.unit_id
     if isinstance(request, ReadRequest):
-        read = (
-            client.read_holding_registers if request.table is Table.HOLDING else client.read_input_registers
-        )
-        return await read(request.address, count=request.count, device_id=unit_id)
-    if request.function == 6:
-        return await client.write_register(request.address, request.values[0], device_id=unit_id)
-    return await client.write_registers(request.address, list(request.values), device_id=unit_id)
+        return await _reader(client, request.table)(request.address, count=request.count, device_id=unit_id)
+    match request.function:
+        case 5:
+            return await client.write_coil(request.address, bool(request.values[0]), device_id=unit_id)
+        case 6:
+            return await client.write_register(request.address, request.values[0], device_id=unit_id)
+        case _:
+            return await client.write_registers(request.address, list(request.values), device_id=unit_id)
+
+
+def _reader(client: Client, table: Table) -> Callable[..., Awaitable[ModbusPDU]]:
+    match table:
+        case Table.COIL:
+            return client.read_coils
+        case Table.DISCRETE:
+            return client.read_discrete_inputs
+        case Table.HOLDING:
+            return client.read_holding_registers
+        case Table.INPUT:
+            return client.read_input_registers
 
 
 class Buses:

@@ -4,6 +4,7 @@ Power is signed everywhere in the gateway: drawing from the house is positive, f
 """
 
 from hems.devices.capabilities import Capabilities, Direction, Fallback, Kind
+from hems.devices.contacts import Contacts, ContactState
 from hems.devices.errors import DeviceError, DeviceUnreachable, WriteRefused
 from hems.devices.ports import Device, DeviceSample, Meter, MeterSample, Readback
 from hems.devices.power import FeasiblePowers, PowerRange
@@ -11,6 +12,8 @@ from hems.devices.setpoint import Setpoint
 
 __all__ = [
     "Capabilities",
+    "ContactState",
+    "Contacts",
     "Device",
     "DeviceError",
     "DeviceSample",
