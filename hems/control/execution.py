@@ -99,6 +99,12 @@ class DeviceCore:
         for lane in self._lanes.values():
             lane.start_over(capabilities)
 
+    def capabilities_measured(self, capabilities: Capabilities) -> None:
+        """What it can do has become more exact, e.g. with the measured voltage."""
+        self.capabilities = capabilities
+        for lane in self._lanes.values():
+            lane.capabilities = capabilities
+
     def connection_lost(self, text: str) -> None:
         """The device does not answer any more; a write that was under way may have arrived or not."""
         self.connected = False

@@ -153,6 +153,10 @@ class ControlLoop:
 
     # --- the runners' side ---------------------------------------------------------------------------------
 
+    def device_connected(self) -> None:
+        """A device says more exactly what it can do; it must not be told what was decided without that."""
+        self._decide()
+
     def device_read(self, name: str, sample: DeviceSample) -> None:
         """A device was read."""
         self._measurements.put_device(name, sample)

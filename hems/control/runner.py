@@ -118,6 +118,9 @@ async def answered(name: str, call: Awaitable[_T]) -> _T:
 class DeviceEvents(Protocol):
     """Who wants to know what happens to a device."""
 
+    def device_connected(self) -> None:
+        """One was identified: what it can do is known exactly now. Called before anything is written."""
+
     def device_read(self, name: str, sample: DeviceSample) -> None:
         """It was read."""
 
@@ -145,6 +148,7 @@ class DeviceRunner:
     def connected(self) -> None:
         self._core.connection_made(self._device.capabilities, self._clock.monotonic())
         _log.info("%s is connected", self._device.name)
+        self._events.device_connected()
 
     def lost(self, text: str) -> None:
         if self._core.trouble != text:
@@ -172,6 +176,7 @@ class DeviceRunner:
 
     async def _read(self) -> None:
         sample = await answered(self._device.name, self._device.read())
+        self._core.capabilities_measured(self._device.capabilities)
         self._core.sample_taken(sample, self._clock.monotonic())
         self._events.device_read(self._device.name, sample)
 

@@ -33,7 +33,6 @@ devices:
       port: {port}
       unit: 1
       request_gap_ms: 0
-      params: {{assumed_voltage_v: 230}}
   - name: inverter
     adapter: {{type: sunspec, host: 127.0.0.1, port: {port}, unit: 2}}
 """

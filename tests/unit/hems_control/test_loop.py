@@ -1,13 +1,14 @@
 """Control around simulated devices, in virtual time."""
 
 import asyncio
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 
 from hems.control.execution import Obedience
 from hems.control.progress import Milestone
-from hems.devices import Direction, Fallback
+from hems.devices import Direction, Fallback, FeasiblePowers, PowerRange
 from hems.limits.ceilings import Basis
 from tests.unit.hems_control.house import (
     PRODUCTION,
@@ -71,6 +72,41 @@ def test_the_devices_are_bound_before_they_are_ever_reached() -> None:
         async with running(house):
             await house.watch(1.0)
             assert box.values() == [4140.0]
+
+    run(scenario())
+
+
+def test_what_was_decided_before_the_device_was_known_is_decided_anew_before_the_first_write() -> None:
+    coarse = FeasiblePowers((PowerRange(0.0, 0.0), PowerRange(4554.0, 12144.0)))
+
+    class Wallbox(SimulatedDevice):
+        async def connect(self) -> None:
+            await super().connect()
+            self.capabilities = wallbox()
+
+    async def scenario() -> None:
+        guessed = replace(wallbox(), consumption=coarse, accepted_rise_s=60.0)
+        box = Wallbox("wallbox", guessed, wanted_w=11040.0)
+        house = House([box])
+        house.limit(4200.0)
+        async with running(house):
+            await house.watch(5.0)
+            assert box.values() == [4140.0]
+
+    run(scenario())
+
+
+def test_a_set_point_follows_what_the_device_measures() -> None:
+    at_240_v = FeasiblePowers((PowerRange(0.0, 0.0), PowerRange(4320.0, 11520.0, 230.0)))
+
+    async def scenario() -> None:
+        box = SimulatedDevice("wallbox", wallbox(), wanted_w=11040.0)
+        async with running(House([box])) as house:
+            house.limit(4200.0)
+            await house.watch(3.0)
+            box.capabilities = replace(box.capabilities, consumption=at_240_v)
+            await house.watch(3.0)
+            assert box.values() == [4140.0, 0.0]
 
     run(scenario())
 
