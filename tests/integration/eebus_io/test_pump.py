@@ -186,6 +186,23 @@ async def test_12_4_6_a_survivor_that_is_mute_from_the_start_is_closed_after_10_
             assert (await house.event(PeerDisconnected)).ski == box.ski
 
 
+async def test_12_4_6_the_session_is_probed_when_a_duplicate_has_gone() -> None:
+    house, box = _paired()
+    sent: list[bytes] = []
+
+    def watch(message: bytes) -> bool:
+        sent.append(message)
+        return False
+
+    async with house.running(), box.running(), joined(box, house) as (_, first):
+        await box.event(SystemReady)
+        async with joined(box, house):
+            await until(lambda: _phases(house) == ["DATA", "DATA"])
+            await asyncio.sleep(0.05)  # all that the first session had to say is said
+            first.drop(watch)
+        await until(lambda: any(b"nodeManagementDetailedDiscoveryData" in message for message in sent))
+
+
 async def test_12_4_4_after_the_settle_time_only_the_newest_connection_is_left() -> None:
     house, box = _paired()
     house.clock = box.clock = clock = FakeClock()
