@@ -436,11 +436,12 @@ def test_a_release_that_arrives_while_stopping_frees_nothing() -> None:
     async def scenario() -> None:
         box = SimulatedDevice("wallbox", wallbox(), wanted_w=11040.0)
         async with running(House([box])) as house:
-            await house.watch(5.0)
-            box.answers_after_s = 2.0
             house.limit(4200.0)
+            await house.watch(20.0)
+            box.answers_after_s = 3.0
+            await house.watch(1.5)  # a reading is under way
             stopping = asyncio.ensure_future(house.control.shutdown(order_in_force=True))
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(0.1)
             house.limit(None)
             await stopping
             assert box.values() == [4140.0]
