@@ -77,10 +77,9 @@ class WatchedHouse:
     clock: ShiftedClock
     watched: Watched
 
-    def register(self, unit: str, address: int) -> int:
-        """What the device holds now, raw."""
-        unit_ = self.house.units[unit]
-        return unit_.holding()[address]
+    async def until_bounded(self, raw: int) -> None:
+        """Wait until the wallbox was told a current of at most this (tenths of an ampere)."""
+        await self.watched.until(dict, lambda e: e.get("address") == CURRENT_REGISTER and e["raw"] <= raw)
 
     async def until_register(self, unit: str, address: int, raw: int, since: int = 0) -> None:
         """Wait until a client has written this."""
@@ -138,7 +137,6 @@ devices:
       port: {house_port}
       unit: 1
       request_gap_ms: 0
-      params: {{assumed_voltage_v: 230}}
   - name: inverter
     adapter: {{type: sunspec, host: 127.0.0.1, port: {house_port}, unit: 2}}
 """

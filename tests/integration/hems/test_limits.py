@@ -20,7 +20,7 @@ async def test_a_consumption_limit_reaches_the_wallbox_register_within_a_second(
         simulated_house() as house,
         running_gateway(write_configuration(tmp_path, house.port, failsafe_w=9000.0)) as run,
     ):
-        await house.until_register("wallbox", CURRENT_REGISTER, 130)
+        await house.until_bounded(130)
         async with trusted_box(run) as box:
             written_at = time.monotonic()
             answer = await box.limit(4200.0)
@@ -80,7 +80,7 @@ async def test_every_order_is_in_the_history_with_its_steps(tmp_path: Path) -> N
         running_gateway(write_configuration(tmp_path, house.port, failsafe_w=9000.0)) as run,
         trusted_box(run) as box,
     ):
-        await house.until_register("wallbox", CURRENT_REGISTER, 130)
+        await house.until_bounded(130)
         await box.limit(4200.0)
         await house.until_register("wallbox", CURRENT_REGISTER, 60)
         await box.deactivate()

@@ -126,6 +126,6 @@ async def test_an_unreachable_wallbox_is_reported_retried_and_limited_again(tmp_
         simulated_house() as house,
         running_gateway(write_configuration(tmp_path, house.port, failsafe_w=9000.0)) as run,
     ):
-        await house.until_register("wallbox", CURRENT_REGISTER, 130)
+        await house.until_bounded(130)
         async with trusted_box(run) as box:
             await _unreachable_and_back(run, house, box)
