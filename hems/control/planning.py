@@ -110,11 +110,17 @@ def _rise(
     power_w = feasible.at_most(min(share_w, view.charge_w + free_w))
     if power_w is None or power_w <= told_w:
         return Told(told_w, _waits(told_w, share_w))
-    if power_w - told_w < SMALLEST_RISE_W:
+    if power_w - _worth(told_w, feasible) < SMALLEST_RISE_W:
         return Told(told_w, _too_small(told_w, power_w))
     for each in spare:
         each.left_w -= max(0.0, power_w - view.charge_w)
     return Told(power_w, reason if power_w == share_w else _waits(power_w, share_w))
+
+
+def _worth(told_w: float, feasible: FeasiblePowers) -> float:
+    """What the device makes of its set-point: less, once a higher voltage has made its currents cost more."""
+    power_w = feasible.at_most(told_w)
+    return told_w if power_w is None else power_w
 
 
 def _known(power_w: float | None) -> float:

@@ -3,7 +3,6 @@
 import os
 import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
 
 from hems.store.errors import StoreError
@@ -74,12 +73,3 @@ def _migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[Mi
 
 def _plain(error: OSError | sqlite3.Error) -> str:
     return error.strerror or str(error) if isinstance(error, OSError) else str(error)
-
-
-def read_rows(path: Path, query: str) -> list[tuple[object, ...]]:
-    """The rows of one query on a read-only connection. Raises StoreError."""
-    with closing(open_read_only(path)) as connection:
-        try:
-            return connection.execute(query).fetchall()
-        except sqlite3.Error as error:
-            raise StoreError(f"{path} cannot be read: {_plain(error)}") from error

@@ -439,7 +439,8 @@ def test_a_release_that_arrives_while_stopping_frees_nothing() -> None:
             house.limit(4200.0)
             await house.watch(20.0)
             box.answers_after_s = 3.0
-            await house.watch(1.5)  # a reading is under way
+            await house.watch(2.0)  # a reading is under way
+            assert house.lane("wallbox").obedience is Obedience.EFFECTIVE
             stopping = asyncio.ensure_future(house.control.shutdown(order_in_force=True))
             await asyncio.sleep(0.1)
             house.limit(None)

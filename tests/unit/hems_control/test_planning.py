@@ -62,6 +62,12 @@ def test_trap_21_small_rises_are_left_alone_but_never_small_reductions() -> None
     assert setpoints(4200.0, standing("a", 4201.0, 4201.0)) == {"a": 4200.0}
 
 
+def test_a_small_rise_is_made_when_the_old_value_has_become_too_little_for_the_device() -> None:
+    at_231_v = FeasiblePowers((PowerRange(0.0, 0.0), PowerRange(4158.0, 11088.0, 693.0)))
+    box = Standing(standing("box", 4140.0, 4140.0).view, at_231_v)
+    assert setpoints(4200.0, box) == {"box": 4158.0}
+
+
 def test_the_same_free_power_is_not_given_twice() -> None:
     rising = [standing(name, 0.0, 0.0, demand_w=2000.0) for name in "ab"]
     giving = standing("c", 3000.0, 3000.0)
