@@ -48,7 +48,7 @@ class GatewayProcess:
 
 
 @asynccontextmanager
-async def gateway_process(path: Path) -> AsyncIterator[GatewayProcess]:
+async def gateway_process(path: Path, **environment: str) -> AsyncIterator[GatewayProcess]:
     """`hems run --config path`; killed at the end if it still runs."""
     log = path.with_suffix(".log")
     with log.open("ab") as output:
@@ -63,7 +63,7 @@ async def gateway_process(path: Path) -> AsyncIterator[GatewayProcess]:
             stdout=output,
             stderr=output,
             cwd=Path(__file__).parents[3],
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
         )
     try:
         yield GatewayProcess(process, path.parent / "data", log)

@@ -1,6 +1,7 @@
 """What keeps a gateway from starting is told in one line; starting and stopping are quick and clean."""
 
 import asyncio
+import contextlib
 import json
 import signal
 import socket
@@ -150,3 +151,18 @@ async def test_status_and_pair_list_speak_to_the_running_gateway(tmp_path: Path)
     assert "consumption: at most 4.14 kW" in told
     assert as_json["limits"][0]["rule"].startswith("LPC-")
     assert f"Trusted:          {group_ski(box.ski)}  control-box, connected" in pairs
+
+
+async def test_the_service_manager_hears_of_start_control_cycles_and_stop(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        path = write_configuration(tmp_path, 1)
+        async with gateway_process(path, NOTIFY_SOCKET=str(tmp_path / "notify")) as process:
+            await process.until_answering()
+            assert await process.end(signal.SIGTERM) == 0
+        manager.setblocking(False)
+        heard = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                heard.append(manager.recv(64))
+    assert heard.index(b"WATCHDOG=1") < heard.index(b"READY=1") < heard.index(b"STOPPING=1")
