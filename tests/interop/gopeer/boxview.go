@@ -56,12 +56,12 @@ func (b *box) readBack(command readCommand) (any, error) {
 		return nil, err
 	}
 	if command.Refresh {
-		if err := refreshed(control, func() (*model.MsgCounterType, error) {
+		if err := refreshed(entity.Device().Sender(), control, func() (*model.MsgCounterType, error) {
 			return control.RequestLimitData(nil, nil)
 		}); err != nil {
 			return nil, err
 		}
-		if err := refreshed(configuration, func() (*model.MsgCounterType, error) {
+		if err := refreshed(entity.Device().Sender(), configuration, func() (*model.MsgCounterType, error) {
 			return configuration.RequestKeyValues(nil, nil)
 		}); err != nil {
 			return nil, err
@@ -91,10 +91,11 @@ type answering interface {
 	AddResponseCallback(model.MsgCounterType, func(spineapi.ResponseMessage)) error
 }
 
-// refreshed reads and waits until the reply has been taken over. The callback is registered after sending and can
-// miss a fast reply, so the read is repeated once before it counts as unanswered.
-func refreshed(feature answering, request func() (*model.MsgCounterType, error)) error {
-	for range 2 {
+// refreshed reads and waits until the reply has been taken over. The stack registers callbacks and its memory of
+// unanswered reads after sending: a fast reply is missed by the first, and stays "unanswered" in the second, which
+// then swallows every equal read. Hence the short wait, the tidying up, and the second and third attempt.
+func refreshed(sender spineapi.SenderInterface, feature answering, request func() (*model.MsgCounterType, error)) error {
+	for range 3 {
 		counter, err := request()
 		if err != nil {
 			return err
@@ -104,10 +105,15 @@ func refreshed(feature answering, request func() (*model.MsgCounterType, error))
 		if err != nil {
 			return err
 		}
+		answered := false
 		select {
 		case <-replied:
+			answered = true
+		case <-time.After(time.Second):
+		}
+		sender.ProcessResponseForMsgCounterReference(counter)
+		if answered {
 			return nil
-		case <-time.After(answerTimeout / 5):
 		}
 	}
 	return errNoAnswer
@@ -134,7 +140,7 @@ func (b *box) readGrid(command readCommand) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := refreshed(measurement, func() (*model.MsgCounterType, error) {
+		if err := refreshed(entity.Device().Sender(), measurement, func() (*model.MsgCounterType, error) {
 			return measurement.RequestData(nil, nil)
 		}); err != nil {
 			return nil, err

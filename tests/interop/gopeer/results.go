@@ -12,7 +12,7 @@ import (
 // answerTimeout is longer than the ten seconds that SPINE gives a peer for a result.
 const answerTimeout = 15 * time.Second
 
-var errNoAnswer = errors.New("no result within 15 s")
+var errNoAnswer = errors.New("no answer")
 
 // answer is the result message for one write.
 type answer struct {
