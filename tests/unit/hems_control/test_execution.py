@@ -298,6 +298,18 @@ def test_a_refusal_is_shown_and_tried_again() -> None:
     assert bench.core.next_write_at(bench.now) == 5.0
 
 
+def test_a_refused_refresh_makes_a_proven_device_doubtful() -> None:
+    bench = limited(capabilities=wallbox(refresh_s=20.0, measures_power=False))
+    bench.now = 15.0
+    setpoint = bench.due()
+    assert setpoint is not None
+    bench.core.write_started(setpoint, bench.now)
+    bench.core.write_refused(setpoint, "locked", bench.now)
+    assert bench.view().reserved_w == 0.0
+    bench.now = 21.0
+    assert bench.view().reserved_w == 4140.0
+
+
 def test_a_rise_waits_for_the_effect_of_the_last_change() -> None:
     bench = limited(capabilities=wallbox(reaction_s=5.0))
     assert not bench.view().may_rise

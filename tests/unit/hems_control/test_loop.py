@@ -559,6 +559,24 @@ def test_credit_is_used_again_within_two_minutes_of_an_order(lag_s: float) -> No
     run(scenario())
 
 
+def test_after_a_rise_new_credit_waits_for_the_reaction_of_the_device() -> None:
+    async def scenario() -> None:
+        pump = SimulatedDevice("pump", heat_pump(reaction_s=60.0), wanted_w=8000.0)
+        async with running(House([pump], house_w=500.0, pv_w=4500.0)) as house:
+            await house.watch(40.0)
+            house.limit(1000.0)
+            house.pv_w = 6500.0
+            await house.watch(65.0)
+            assert pump.values() == [5000.0, 7000.0]
+            house.pv_w = 8500.0
+            await house.watch(75.0)
+            assert pump.values()[-1] == 7000.0
+            await house.watch(25.0)
+            assert pump.values()[-1] == 8000.0
+
+    run(scenario())
+
+
 def test_a_cloud_takes_the_credit_away_at_once() -> None:
     async def scenario() -> None:
         pump = SimulatedDevice("pump", heat_pump(), wanted_w=8000.0)
