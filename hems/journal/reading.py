@@ -63,9 +63,13 @@ class JournalReader:
         return Verification(number)
 
     def events(self, most: int = 20) -> list[Event]:
-        """The newest events, the newest first. Raises StoreError for a record that cannot be read."""
-        newest = "SELECT event FROM record GROUP BY event ORDER BY MIN(number) DESC LIMIT ?"
-        return [self._event(row[0]) for row in self._rows(newest, most)]
+        """The events with the newest steps, the newest first. Raises StoreError for unreadable records."""
+        newest: dict[bytes, None] = {}
+        for (event,) in self._rows("SELECT event FROM record ORDER BY number DESC"):
+            newest[event] = None
+            if len(newest) >= most:
+                break
+        return [self._event(event) for event in newest]
 
     def open_events(self) -> list[Event]:
         """Events that are not over, as a gateway that died leaves them; oldest first."""
