@@ -5,8 +5,12 @@ from collections.abc import Callable
 from eebus.errors import LocalError
 from eebus.ship.effects import EndCause
 
-_DELAYS_S = ((0.0, 3.0), (3.0, 10.0), (10.0, 20.0))
-"""By the number of attempts since the last stable connection."""
+_DELAYS_S = ((1.0, 3.0), (3.0, 10.0), (10.0, 20.0))
+"""By the number of attempts since the last stable connection.
+
+Never at once, also not after our own start: half a second after a connection broke, one stack removes the
+SPINE session of the peer, and that would be the one of the new connection (12.2).
+"""
 _SLOW_DELAY_S = (60.0, 120.0)
 _SLOW_AFTER_S = 1800.0
 """Some wallboxes refuse everybody for half an hour after a restart of their peer."""

@@ -33,7 +33,7 @@ def test_back_off_by_the_number_of_attempts() -> None:
         assert schedule.is_due(now)
         schedule.begin()
         schedule.failed(now)
-    assert delays == [1.5, 6.5, 15.0, 15.0, 15.0]
+    assert delays == [2.0, 6.5, 15.0, 15.0, 15.0]
 
 
 def test_one_attempt_at_a_time() -> None:
@@ -60,7 +60,7 @@ def test_after_a_stable_connection_the_first_delay_counts_again() -> None:
         schedule.failed(0.0)
     now = stable(schedule, 0.0)
     schedule.ended(EndCause.TRANSPORT_LOST, now)
-    assert due_in(schedule, now) == 1.5
+    assert due_in(schedule, now) == 2.0
 
 
 def test_connections_that_do_not_last_back_off() -> None:
