@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from adapters.modbus.bus import Buses
+from adapters.mqtt.broker import Broker
 from eebus.clock import Clock
 
 Sleep = Callable[[float], Awaitable[None]]
@@ -17,10 +18,12 @@ class Context:
     """Handed to every factory; one per gateway.
 
     `buses`: the Modbus connections, shared by all devices behind one endpoint.
+    `broker`: the connection to the MQTT broker; None when the configuration names none.
     `profile_folders`: folders of the user with device profiles, searched before those of the package.
     """
 
     clock: Clock
     buses: Buses = field(default_factory=Buses)
+    broker: Broker | None = None
     profile_folders: tuple[Path, ...] = field(default=())
     sleep: Sleep = asyncio.sleep

@@ -31,9 +31,12 @@ from hems.equipment import make_devices, make_meter
 from hems.explanation import fallback_proofs
 from hems.journal.orders import OrderRecorder
 from hems.limits.sources.eebus import ceiling_of
+from hems.limits.sources.user import user_ceiling
 from hems.metering.connection import connection_point
 from hems.metering.energies import Energies
 from hems.metering.measurements import Measurements
+from hems.northbound.moment import Moment
+from hems.northbound.mqtt.making import make_broker, takes_own_limit
 from hems.northbound.refusal import RequestRefused
 from hems.northbound.view import (
     Instant,
@@ -83,18 +86,22 @@ class RunningGateway:
         self._records = records
         self._clock = clock
         self._service_manager = service_manager
-        self._observer = observer
+        self._observers = [observer]
         self._started_at = clock.utc_now()
         self._reasons: dict[Direction, str] = {}
         self._energies_stored_at = clock.monotonic()
         self.acted = asyncio.Event()
         """Set as soon as the first set-point has left for a device."""
 
-        self.context = Context(clock=clock)
+        self.broker = make_broker(configuration, identity.ski, clock)
+        """The connection to the MQTT broker, if the configuration names one."""
+        self.context = Context(clock=clock, broker=self.broker)
         devices = make_devices(configuration, registry, self.context)
         self._proofs = fallback_proofs(configuration, devices, stored.failsafe)
         self._measurements = Measurements()
         self._energies = Energies(stored.energies)
+        self._energies_on_disk = _totals_wh(self._energies)
+        self._own_limit_w = stored.own_limit_w if takes_own_limit(configuration) else None
         self._recorder = OrderRecorder(records.append, clock, self._energies)
         self.control = ControlLoop(
             devices=_in_priority_order(configuration, devices),
@@ -123,6 +130,8 @@ class RunningGateway:
     async def enter_init(self) -> None:
         """Power-up: the failsafe limit is in force for the devices from now on, before any communication."""
         self._recorder.close_unfinished(await self._records.open_events())
+        if self._own_limit_w is not None:
+            self._take_own_limit(self._own_limit_w, "an earlier command")
         self.node.act(self._eebus.start)
 
     def stopping(self) -> None:
@@ -134,7 +143,7 @@ class RunningGateway:
 
     def _eebus_event(self, event: object) -> None:
         log_event(event)
-        self._observer(event)
+        self._tell(event)
         match event:
             case OrderReceived():
                 self._recorder.order_received(event)
@@ -147,7 +156,11 @@ class RunningGateway:
         self._recorder.progress(progress)
         if progress.milestone is Milestone.FIRST_WRITE:
             self.acted.set()
-        self._observer(progress)
+        self._tell(progress)
+
+    def _tell(self, event: object) -> None:
+        for observer in self._observers:
+            observer(event)
 
     def _cycle_completed(self) -> None:
         """A sign of life for the box and the service manager; the newest readings for the box."""
@@ -166,6 +179,37 @@ class RunningGateway:
             self._records.state.note_energies(self._energies.counters())
         except StoreError as error:  # a stuck disk must not end control; it is shown in the status
             _logger.error("The energy counters cannot be stored: %s", error)
+
+    # --- northbound ----------------------------------------------------------------------------------------
+
+    def watch(self, observer: Observer) -> None:
+        """Let one more observer hear every event."""
+        self._observers.append(observer)
+
+    def moment(self) -> Moment:
+        """Everything as it stands now."""
+        instant = Instant(self._clock.monotonic(), self._clock.utc_now())
+        control = self.control.status()
+        system = self._eebus.controllable_system.status(instant.now_s)
+        return Moment(
+            instant=instant,
+            started_at=self._started_at,
+            system=system,
+            control=control,
+            energies_wh=self._energies_on_disk,
+            box_connected=self._control_box(system)["connected"],
+            own_limit_w=self._own_limit_w,
+            warnings=tuple(self._warnings(control)),
+        )
+
+    def set_own_limit(self, value_w: float | None, channel: str) -> None:
+        """Take the own limit of the people of the house, or lift it with None; it survives a restart."""
+        self._own_limit_w = value_w
+        self._records.state.note_own_limit(value_w)
+        self._take_own_limit(value_w, channel)
+
+    def _take_own_limit(self, value_w: float | None, channel: str) -> None:
+        self.control.new_ceilings([user_ceiling(value_w, channel, self._clock.monotonic())])
 
     # --- what people see and decide (GatewayView) ----------------------------------------------------------
 
@@ -247,3 +291,7 @@ def _in_priority_order(configuration: Configuration, devices: Sequence[Device]) 
     pairs = zip(configuration.devices, devices, strict=True)
     ordered = sorted(pairs, key=lambda pair: pair[0].priority)
     return [Controlled(device, settings.controllable) for settings, device in ordered]
+
+
+def _totals_wh(energies: Energies) -> dict[str, float]:
+    return {name: counter.total_wh for name, counter in energies.counters().items()}

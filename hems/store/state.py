@@ -64,6 +64,13 @@ MIGRATIONS: tuple[Migration, ...] = (
             changed_ms INTEGER
         )""",
     ),
+    (
+        """CREATE TABLE own_limit (
+            one INTEGER PRIMARY KEY CHECK (one = 1),
+            value_mw INTEGER,
+            set_ms INTEGER NOT NULL
+        )""",
+    ),
 )
 
 
@@ -87,6 +94,7 @@ class StoredState:
     failsafe: StoredFailsafe = field(default_factory=StoredFailsafe)
     limits: Mapping[str, LimitWrite] = field(default_factory=dict)
     energies: Mapping[str, EnergyCounter] = field(default_factory=dict)
+    own_limit_w: float | None = None
 
 
 class StateStore:
@@ -163,6 +171,10 @@ class StateStore:
         ]
         self._note(_insert_rows("energy", rows))
 
+    def note_own_limit(self, value_w: float | None) -> None:
+        """Keep the own limit of the people of the house without waiting; None lifts it."""
+        self._note(_insert_rows("own_limit", [(1, _milli(value_w), self._now_ms())]))
+
     async def forget_what_the_box_wrote(self) -> None:
         """Factory reset of failsafe values and limits: the configuration counts again."""
 
@@ -204,6 +216,7 @@ def read_state(connection: sqlite3.Connection) -> StoredState:
         failsafe=_failsafe(connection),
         limits={row[0]: _limit_write(*row[1:]) for row in connection.execute("SELECT * FROM limit_write")},
         energies={row[0]: _counter(*row[1:]) for row in connection.execute("SELECT * FROM energy")},
+        own_limit_w=_own_limit_w(connection),
     )
 
 
@@ -216,6 +229,14 @@ def _identity(connection: sqlite3.Connection) -> Identity | None:
 def _failsafe(connection: sqlite3.Connection) -> StoredFailsafe:
     row = connection.execute("SELECT consumption_mw, production_mw, duration_ms FROM failsafe").fetchone()
     return StoredFailsafe() if row is None else StoredFailsafe(*(_unit(value) for value in row))
+
+
+def _own_limit_w(connection: sqlite3.Connection) -> float | None:
+    """Also readable before the gateway has brought an older file to this version."""
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'own_limit'").fetchone():
+        return None
+    row = connection.execute("SELECT value_mw FROM own_limit").fetchone()
+    return None if row is None else _unit(row[0])
 
 
 def _trust_row(entry: TrustEntry) -> tuple[object, ...]:

@@ -1,0 +1,37 @@
+"""The MQTT side of the gateway, made from its configuration. The client is imported only where it is used."""
+
+from typing import TYPE_CHECKING
+
+from eebus.clock import Clock
+from eebus.ids import Ski
+from hems.config import Configuration
+from hems.northbound.mqtt.topics import Topics, gateway_id
+
+if TYPE_CHECKING:
+    from hems.northbound.mqtt.connection import BrokerConnection
+
+
+def topics_of(configuration: Configuration, ski: Ski) -> Topics:
+    """The topics of the gateway with this SKI; the configuration must name a broker."""
+    assert configuration.mqtt is not None
+    return Topics(configuration.mqtt.base_topic, gateway_id(configuration.mqtt.gateway_id, ski))
+
+
+def make_broker(configuration: Configuration, ski: Ski, clock: Clock) -> "BrokerConnection | None":
+    """The connection to the broker that the configuration names; nothing is connected before it runs."""
+    if configuration.mqtt is None:
+        return None
+    from hems.northbound.mqtt.connection import BrokerConnection
+
+    topics = topics_of(configuration, ski)
+    return BrokerConnection(configuration.mqtt, f"eebus-hems-{topics.gateway}", topics.status, clock)
+
+
+def takes_own_limit(configuration: Configuration) -> bool:
+    """Whether commands by MQTT are switched on."""
+    return configuration.mqtt is not None and configuration.mqtt.commands
+
+
+def most_own_limit_w(configuration: Configuration) -> int:
+    """The largest own limit that means anything: what the grid connection is made for. There it is lifted."""
+    return round(configuration.grid_connection_point.contractual_consumption_w)

@@ -1,0 +1,66 @@
+"""What waits to be published: the newest state of each topic, and events in their order. Pure, bounded."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+MOST_EVENTS = 256
+"""So many events are kept while the broker is away; then the oldest give way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One message. `payload` empty and `retain`: the broker forgets the topic."""
+
+    topic: str
+    payload: str
+    qos: int = 1
+    retain: bool = True
+
+
+class Outbox:
+    """First in, first out; a newer state takes the place of an older one of its topic.
+
+    Memory is bounded by the number of topics plus `MOST_EVENTS`.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: OrderedDict[object, Outgoing] = OrderedDict()
+        self._events = 0
+        self._numbered = 0
+        self.lost_events = 0
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def put(self, message: Outgoing) -> None:
+        """Let a message wait. What is not retained is an event and waits for itself."""
+        if message.retain:
+            self._waiting[message.topic] = message
+            return
+        if self._events >= MOST_EVENTS:
+            self._drop_oldest_event()
+        self._numbered += 1
+        self._events += 1
+        self._waiting[self._numbered] = message
+
+    def first(self) -> Outgoing | None:
+        """The next message; it stays until `done`."""
+        return next(iter(self._waiting.values()), None)
+
+    def done(self, message: Outgoing) -> None:
+        """The first message was published; if a newer state took its place meanwhile, that one stays."""
+        key, waiting = next(iter(self._waiting.items()))
+        if waiting is message:
+            del self._waiting[key]
+            self._events -= not message.retain
+
+    def forget_states(self) -> None:
+        """A new connection: states are told anew, only events still count."""
+        for key in [key for key, message in self._waiting.items() if message.retain]:
+            del self._waiting[key]
+
+    def _drop_oldest_event(self) -> None:
+        key = next(key for key, message in self._waiting.items() if not message.retain)
+        del self._waiting[key]
+        self._events -= 1
+        self.lost_events += 1
