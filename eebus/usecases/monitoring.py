@@ -4,15 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from eebus.errors import LocalError
-from eebus.spine.device import READ, LocalDevice, LocalEntity
+from eebus.spine.device import READ, LocalDevice, LocalEntity, LocalFeature
 from eebus.spine.handler import Handler
 from eebus.spine.model.common import Role
 from eebus.spine.model.measurement import MeasurementData
 from eebus.spine.stack import Turn
 from eebus.spine.values import format_date_time
 from eebus.usecases.announcement import announce
+from eebus.usecases.limit_data import KEY_DESCRIPTION_FUNCTION, KEY_FUNCTION
+from eebus.usecases.limit_factor import factor_description, factor_value
 from eebus.usecases.monitoring_data import (
     CONNECTION_FUNCTION,
+    MEASUREMENT_CONSTRAINTS_FUNCTION,
     MEASUREMENT_DESCRIPTION_FUNCTION,
     MEASUREMENT_FUNCTION,
     MGCP,
@@ -22,6 +25,7 @@ from eebus.usecases.monitoring_data import (
     Quantity,
     Reading,
     connection,
+    constraints,
     descriptions,
     measurement,
     measurement_list,
@@ -37,7 +41,7 @@ class MonitoringSettings:
 
     profile: MonitoringProfile = MGCP
     optional: frozenset[Quantity] = frozenset()
-    """Values beside the mandatory ones that the meter delivers."""
+    """Values beside the mandatory ones that the meter delivers; PV_LIMIT_FACTOR is one of MGCP."""
     phases: int = 3
     announce_connected_phases: bool = True
     """One stack shows no power and no current when the number of phases is announced."""
@@ -47,8 +51,8 @@ class MonitoringSettings:
     def __post_init__(self) -> None:
         if not 1 <= self.phases <= 3:
             raise LocalError("a connection has 1 to 3 phases")
-        known = {point.quantity for point in self.profile.points if point.phase_count <= self.phases}
-        foreign = self.optional - known
+        missing = {point.quantity for point in self.profile.points if point.phase_count > self.phases}
+        foreign = self.optional - (self.profile.quantities - missing)
         if foreign:
             names = ", ".join(sorted(foreign))
             raise LocalError(f"{self.profile.short} with {self.phases} phases does not report: {names}")
@@ -58,6 +62,11 @@ class MonitoringSettings:
         """The values reported, in the order of their numbers."""
         wanted = self.profile.mandatory | self.optional
         return tuple(point for point in self.profile.points if point.quantity in wanted)
+
+    @property
+    def factor_scenario(self) -> int | None:
+        """The scenario of the limitation factor when that is reported."""
+        return self.profile.factor_scenario if Quantity.PV_LIMIT_FACTOR in self.optional else None
 
 
 @dataclass(slots=True)
@@ -89,22 +98,27 @@ class MonitoringServer(Handler):
         self._points = [_Point(number, point) for number, point in enumerate(points)]
         self._told_at: float | None = None
         self._measurement = entity.add_feature(
-            "Measurement", Role.SERVER, {MEASUREMENT_DESCRIPTION_FUNCTION: READ, MEASUREMENT_FUNCTION: READ}
+            "Measurement",
+            Role.SERVER,
+            {
+                MEASUREMENT_DESCRIPTION_FUNCTION: READ,
+                MEASUREMENT_CONSTRAINTS_FUNCTION: READ,
+                MEASUREMENT_FUNCTION: READ,
+            },
         )
         connections = entity.add_feature(
             "ElectricalConnection", Role.SERVER, {CONNECTION_FUNCTION: READ, PARAMETER_FUNCTION: READ}
         )
         self._measurement.preset(descriptions(points))
+        self._measurement.preset(constraints(points))
         self._measurement.preset(measurement_list(()))
         connections.preset(connection(settings.phases, announce_phases=settings.announce_connected_phases))
         connections.preset(parameters(points, settings.phases))
-        announce(
-            device,
-            entity,
-            settings.profile.server_actors[0],
-            settings.profile.use_case,
-            {point.scenario for point in points},
-        )
+        scenarios = {point.scenario for point in points}
+        self._factor = None if settings.factor_scenario is None else _factor_feature(entity)
+        if settings.factor_scenario is not None:
+            scenarios.add(settings.factor_scenario)
+        announce(device, entity, settings.profile.server_actors[0], settings.profile.use_case, scenarios)
 
     def publish(self, sample: Mapping[Quantity, Reading], turn: Turn) -> None:
         """Take new readings; they are told on change, power at most once a second, energy once a minute.
@@ -116,6 +130,7 @@ class MonitoringServer(Handler):
             if reading is not None:
                 point.latest = _rounded(reading, point.point.decimals)
         self._tell(turn)
+        self._tell_factor(sample.get(Quantity.PV_LIMIT_FACTOR), turn)
 
     def next_deadline(self) -> float | None:
         due = [at for point in self._points if (at := point.due_at()) is not None]
@@ -125,6 +140,11 @@ class MonitoringServer(Handler):
 
     def on_deadline(self, turn: Turn) -> None:
         self._tell(turn)
+
+    def _tell_factor(self, factor: Reading | None, turn: Turn) -> None:
+        """It changes a few times in the life of a house, so every change is told at once."""
+        if self._factor is not None and factor is not None and factor.value is not None:
+            turn.set_data(self._factor, KEY_FUNCTION, factor_value(factor.value))
 
     def _free_at(self) -> float:
         return 0.0 if self._told_at is None else self._told_at + _NOTIFY_INTERVAL_S
@@ -146,6 +166,14 @@ class MonitoringServer(Handler):
         self._told_at = turn.now
         items = [point.item for point in self._points if point.item is not None]
         turn.set_data(self._measurement, MEASUREMENT_FUNCTION, measurement_list(items))
+
+
+def _factor_feature(entity: LocalEntity) -> LocalFeature:
+    feature = entity.add_feature(
+        "DeviceConfiguration", Role.SERVER, {KEY_DESCRIPTION_FUNCTION: READ, KEY_FUNCTION: READ}
+    )
+    feature.preset(factor_description())
+    return feature
 
 
 def _rounded(reading: Reading, decimals: int) -> Reading:

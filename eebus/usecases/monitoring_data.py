@@ -7,9 +7,12 @@ downwards unless told otherwise.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from eebus.errors import DecodeError
+from eebus.spine.model.common import ScaledNumber
 from eebus.spine.model.electrical_connection import (
     ElectricalConnectionDescriptionData,
     ElectricalConnectionDescriptionListData,
@@ -17,14 +20,17 @@ from eebus.spine.model.electrical_connection import (
     ElectricalConnectionParameterDescriptionListData,
 )
 from eebus.spine.model.measurement import (
+    MeasurementConstraintsData,
+    MeasurementConstraintsListData,
     MeasurementData,
     MeasurementDescriptionData,
     MeasurementDescriptionListData,
     MeasurementListData,
 )
-from eebus.spine.values import to_float, to_scaled
+from eebus.spine.values import parse_date_time, to_float, to_scaled
 
 MEASUREMENT_FUNCTION: Final = "measurementListData"
+MEASUREMENT_CONSTRAINTS_FUNCTION: Final = "measurementConstraintsListData"
 MEASUREMENT_DESCRIPTION_FUNCTION: Final = "measurementDescriptionListData"
 CONNECTION_FUNCTION: Final = "electricalConnectionDescriptionListData"
 PARAMETER_FUNCTION: Final = "electricalConnectionParameterDescriptionListData"
@@ -49,6 +55,7 @@ class Quantity(StrEnum):
     VOLTAGE_BC = "voltage_bc"
     VOLTAGE_CA = "voltage_ca"
     FREQUENCY = "frequency"
+    PV_LIMIT_FACTOR = "pv_limit_factor"
 
 
 class ValueState(StrEnum):
@@ -61,11 +68,13 @@ class ValueState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A measured value in W, Wh, A, V or Hz; without value when the sensor is disturbed."""
+    """A measured value in W, Wh, A, V, Hz or percent (the factor); None when the sensor is disturbed."""
 
     value: float | None
     state: ValueState = ValueState.NORMAL
     source: str = "measuredValue"
+    measured_at: datetime | None = None
+    """What the partner says about the time; our own readings carry the time of their publication."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +144,20 @@ class MonitoringProfile:
     """The first one is ours; the others are met in the field."""
     points: tuple[DataPoint, ...]
     mandatory: frozenset[Quantity]
+    factor_scenario: int | None = None
+    """The scenario of the PV feed-in power limitation factor, where the use case has one."""
+
+    @property
+    def quantities(self) -> frozenset[Quantity]:
+        """Everything that the use case can report."""
+        factor = () if self.factor_scenario is None else (Quantity.PV_LIMIT_FACTOR,)
+        return frozenset((*(point.quantity for point in self.points), *factor))
+
+    @property
+    def scenarios(self) -> frozenset[int]:
+        """All scenarios."""
+        factor = () if self.factor_scenario is None else (self.factor_scenario,)
+        return frozenset((*(point.scenario for point in self.points), *factor))
 
 
 MPC: Final = MonitoringProfile(
@@ -163,6 +186,7 @@ MGCP: Final = MonitoringProfile(
         *_electrical(currents=5, voltages=6, frequency=7),
     ),
     mandatory=frozenset({Quantity.POWER, Quantity.ENERGY_PRODUCED, Quantity.ENERGY_CONSUMED}),
+    factor_scenario=1,
 )
 MONITORING_PROFILES: Final = (MPC, MGCP)
 
@@ -179,6 +203,18 @@ def descriptions(points: Iterable[DataPoint]) -> MeasurementDescriptionListData:
                 commodity_type="electricity",
                 unit=point.unit,
                 scope_type=point.scope,
+            )
+            for number, point in enumerate(points)
+        )
+    )
+
+
+def constraints(points: Iterable[DataPoint]) -> MeasurementConstraintsListData:
+    """How fine the values are; their range depends on the house and is not announced."""
+    return MeasurementConstraintsListData(
+        measurement_constraints_data=tuple(
+            MeasurementConstraintsData(
+                measurement_id=number, value_step_size=ScaledNumber(number=1, scale=-point.decimals)
             )
             for number, point in enumerate(points)
         )
@@ -272,7 +308,19 @@ def _reading(quantity: Quantity, item: MeasurementData) -> Reading:
         value = abs(value)
     state = item.value_state or _NORMAL
     known = state in {member.value for member in ValueState}
-    return Reading(value, ValueState(state) if known else _NORMAL, item.value_source or "measuredValue")
+    return Reading(
+        value,
+        ValueState(state) if known else _NORMAL,
+        item.value_source or "measuredValue",
+        _measured_at(item),
+    )
+
+
+def _measured_at(item: MeasurementData) -> datetime | None:
+    try:
+        return parse_date_time(item.timestamp) if item.timestamp else None
+    except DecodeError:
+        return None
 
 
 def _quantity(

@@ -9,12 +9,19 @@ from eebus.spine.device import EntityPath, LocalDevice, LocalEntity, RemoteDevic
 from eebus.spine.events import PeerGone, PeerTopologyChanged, PeerUseCases, RemoteData, SubscriptionConfirmed
 from eebus.spine.handler import Handler
 from eebus.spine.model.common import FeatureAddress, Role
+from eebus.spine.model.device import (
+    DeviceConfigurationKeyValueDescriptionListData,
+    DeviceConfigurationKeyValueListData,
+)
 from eebus.spine.model.electrical_connection import ElectricalConnectionParameterDescriptionListData
 from eebus.spine.model.measurement import MeasurementDescriptionListData, MeasurementListData
 from eebus.spine.stack import Turn
 from eebus.usecases.announcement import announce
+from eebus.usecases.limit_data import KEY_DESCRIPTION_FUNCTION, KEY_FUNCTION
+from eebus.usecases.limit_factor import read_factor
 from eebus.usecases.monitoring_data import (
     CONNECTION_FUNCTION,
+    MEASUREMENT_CONSTRAINTS_FUNCTION,
     MEASUREMENT_DESCRIPTION_FUNCTION,
     MEASUREMENT_FUNCTION,
     PARAMETER_FUNCTION,
@@ -27,10 +34,14 @@ from eebus.usecases.monitoring_data import (
 
 _FUNCTIONS = {
     "ElectricalConnection": (CONNECTION_FUNCTION, PARAMETER_FUNCTION),
-    "Measurement": (MEASUREMENT_DESCRIPTION_FUNCTION, MEASUREMENT_FUNCTION),
+    "Measurement": (MEASUREMENT_DESCRIPTION_FUNCTION, MEASUREMENT_CONSTRAINTS_FUNCTION, MEASUREMENT_FUNCTION),
 }
 """What is read of which feature: descriptions before values."""
-_READ_FUNCTIONS = frozenset(name for names in _FUNCTIONS.values() for name in names)
+_VALUE_FUNCTIONS = {MEASUREMENT_FUNCTION, KEY_FUNCTION}
+_FACTOR_FUNCTIONS = {"DeviceConfiguration": (KEY_DESCRIPTION_FUNCTION, KEY_FUNCTION)}
+
+
+_Source = tuple[Ski, EntityPath]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +59,55 @@ class MeasurementReceived:
 class MonitoringReader(Handler):
     """Reads one monitoring use case of every peer; values flagged as disturbed are not used."""
 
-    def __init__(self, device: LocalDevice, entity: LocalEntity, profile: MonitoringProfile) -> None:
+    def __init__(
+        self,
+        device: LocalDevice,
+        entity: LocalEntity,
+        profile: MonitoringProfile,
+        *,
+        poll_interval_s: float | None = None,
+    ) -> None:
+        """``poll_interval_s`` also reads the values regularly, for partners that do not notify reliably."""
         self._profile = profile
-        self._clients = {kind: entity.add_feature(kind, Role.CLIENT, {}) for kind in _FUNCTIONS}
-        self._sources: set[tuple[Ski, EntityPath]] = set()
-        self._values: dict[tuple[Ski, EntityPath], dict[Quantity, float]] = {}
-        scenarios = {point.scenario for point in profile.points}
-        announce(device, entity, "MonitoringAppliance", profile.use_case, scenarios)
+        self._functions = _FUNCTIONS if profile.factor_scenario is None else _FUNCTIONS | _FACTOR_FUNCTIONS
+        self._clients = {kind: entity.add_feature(kind, Role.CLIENT, {}) for kind in self._functions}
+        self._poll_interval_s = poll_interval_s
+        self._poll_at: float | None = None
+        self._values: dict[_Source, dict[Quantity, Reading]] = {}
+        announce(device, entity, "MonitoringAppliance", profile.use_case, profile.scenarios)
 
-    def values(self, ski: Ski) -> dict[Quantity, float]:
-        """The usable values of a peer; those of the first entity when it has several."""
-        entities = sorted(entity for peer, entity in self._values if peer == ski)
-        return dict(self._values[ski, entities[0]]) if entities else {}
+    def values(self, ski: Ski, entity: EntityPath | None = None) -> dict[Quantity, float]:
+        """The usable values of an entity of a peer; without one of the first that has any."""
+        readings = self._readings_of(ski, entity)
+        return {
+            quantity: reading.value for quantity, reading in readings.items() if reading.value is not None
+        }
+
+    def entities(self, ski: Ski) -> tuple[EntityPath, ...]:
+        """The entities of a peer that report."""
+        return tuple(sorted(entity for peer, entity in self._values if peer == ski))
+
+    def _readings_of(self, ski: Ski, entity: EntityPath | None) -> dict[Quantity, Reading]:
+        if entity is None:
+            entity = next((found for found in self.entities(ski) if self._values[ski, found]), ())
+        return self._values.get((ski, entity), {})
+
+    def next_deadline(self) -> float | None:
+        return self._poll_at
+
+    def on_deadline(self, turn: Turn) -> None:
+        if self._poll_interval_s is None or self._poll_at is None or turn.now < self._poll_at:
+            return
+        self._poll_at = turn.now + self._poll_interval_s
+        for ski, entity in self._values:
+            self._poll(ski, entity, turn)
+
+    def _poll(self, ski: Ski, entity: EntityPath, turn: Turn) -> None:
+        remote = turn.remote(ski)
+        for kind, functions in self._functions.items():
+            for server in remote.find_features(kind, Role.SERVER, entity) if remote else ():
+                if functions[-1] in _VALUE_FUNCTIONS:
+                    turn.read(ski, self._clients[kind], server.address, functions[-1])
 
     def on_event(self, event: object, turn: Turn) -> None:
         match event:
@@ -67,7 +115,7 @@ class MonitoringReader(Handler):
                 self._subscribe(ski, turn)
             case SubscriptionConfirmed(ski, source, destination):
                 self._read(ski, source, destination, turn)
-            case RemoteData() if event.function in _READ_FUNCTIONS:
+            case RemoteData():
                 self._take(event, turn)
             case PeerGone(ski):
                 self._forget(ski)
@@ -78,41 +126,64 @@ class MonitoringReader(Handler):
         remote = turn.remote(ski)
         if remote is None:
             return
-        for entity in _reporting_entities(remote, self._profile):
-            self._sources.add((ski, entity))
+        reporting = _reporting_entities(remote, self._profile)
+        self._values = {
+            source: values
+            for source, values in self._values.items()
+            if source[0] != ski or source[1] in reporting
+        }
+        for entity in reporting:
+            self._values.setdefault((ski, entity), {})
             for kind, client in self._clients.items():
                 for server in remote.find_features(kind, Role.SERVER, entity):
                     turn.subscribe(ski, client, server.address, kind)
 
     def _read(self, ski: Ski, source: FeatureAddress, destination: FeatureAddress, turn: Turn) -> None:
         """Nothing comes by itself: each list is read once after subscribing."""
-        if (ski, destination.entity or ()) not in self._sources:
+        if (ski, destination.entity or ()) not in self._values:
             return
         for kind, client in self._clients.items():
             if client.address == source:
-                for function in _FUNCTIONS[kind]:
+                for function in self._functions[kind]:
                     turn.read(ski, client, destination, function)
+        if self._poll_interval_s is not None and self._poll_at is None:
+            self._poll_at = turn.now + self._poll_interval_s
 
     def _take(self, event: RemoteData, turn: Turn) -> None:
-        entity = event.source.entity or ()
+        source = (event.ski, event.source.entity or ())
         remote = turn.remote(event.ski)
-        if remote is None or (event.ski, entity) not in self._sources:
+        if remote is None or source not in self._values or event.function not in self._read_functions:
             return
-        known = self._values.setdefault((event.ski, entity), {})
-        for quantity, reading in _readings(remote, entity, self._profile).items():
-            if reading.state is not ValueState.NORMAL or reading.value is None:
+        known = self._values[source]
+        for quantity, reading in _readings(remote, source[1], self._profile).items():
+            before = known.get(quantity)
+            if reading.value is None or not _may_replace(before, reading):
                 continue
-            if known.get(quantity) != reading.value:
-                known[quantity] = reading.value
+            known[quantity] = reading
+            if before is None or before.value != reading.value:
                 turn.emit(
                     MeasurementReceived(
-                        event.ski, self._profile.use_case, entity, quantity, reading.value, turn.now
+                        event.ski, self._profile.use_case, source[1], quantity, reading.value, turn.now
                     )
                 )
 
+    @property
+    def _read_functions(self) -> set[str]:
+        return {name for names in self._functions.values() for name in names}
+
     def _forget(self, ski: Ski) -> None:
-        self._sources = {source for source in self._sources if source[0] != ski}
         self._values = {source: values for source, values in self._values.items() if source[0] != ski}
+        if not self._values:
+            self._poll_at = None
+
+
+def _may_replace(before: Reading | None, reading: Reading) -> bool:
+    """A value flagged as disturbed is not used (MPC-TS-008/1, /2), nor one that was measured earlier."""
+    if reading.state is not ValueState.NORMAL:
+        return False
+    if before is None or before.measured_at is None or reading.measured_at is None:
+        return True
+    return reading.measured_at >= before.measured_at
 
 
 def _reporting_entities(remote: RemoteDevice, profile: MonitoringProfile) -> set[EntityPath]:
@@ -132,12 +203,26 @@ def _readings(
         servers = remote.find_features(kind, Role.SERVER, entity)
         return next((s.data[function] for s in servers if function in s.data), None)
 
-    return read_measurements(
-        profile,
-        cast(MeasurementDescriptionListData | None, data("Measurement", MEASUREMENT_DESCRIPTION_FUNCTION)),
-        cast(
-            ElectricalConnectionParameterDescriptionListData | None,
-            data("ElectricalConnection", PARAMETER_FUNCTION),
-        ),
-        cast(MeasurementListData | None, data("Measurement", MEASUREMENT_FUNCTION)),
+    readings = dict(
+        read_measurements(
+            profile,
+            cast(
+                MeasurementDescriptionListData | None, data("Measurement", MEASUREMENT_DESCRIPTION_FUNCTION)
+            ),
+            cast(
+                ElectricalConnectionParameterDescriptionListData | None,
+                data("ElectricalConnection", PARAMETER_FUNCTION),
+            ),
+            cast(MeasurementListData | None, data("Measurement", MEASUREMENT_FUNCTION)),
+        )
     )
+    factor = read_factor(
+        cast(
+            DeviceConfigurationKeyValueDescriptionListData | None,
+            data("DeviceConfiguration", KEY_DESCRIPTION_FUNCTION),
+        ),
+        cast(DeviceConfigurationKeyValueListData | None, data("DeviceConfiguration", KEY_FUNCTION)),
+    )
+    if factor is not None and profile.factor_scenario is not None:
+        readings[Quantity.PV_LIMIT_FACTOR] = factor
+    return readings

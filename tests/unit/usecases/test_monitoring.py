@@ -3,26 +3,36 @@
 from collections.abc import Mapping
 
 import pytest
+from msgspec.structs import replace
 
 from eebus.errors import LocalError
 from eebus.ids import PeerRole, Ski
 from eebus.spine.device import LocalDevice
 from eebus.spine.handler import Peer
 from eebus.spine.model.common import ScaledNumber
+from eebus.spine.model.device import (
+    DeviceConfigurationKeyValueData,
+    DeviceConfigurationKeyValueDescriptionData,
+    DeviceConfigurationKeyValueDescriptionListData,
+    DeviceConfigurationKeyValueListData,
+    KeyValue,
+)
 from eebus.spine.model.electrical_connection import (
     ElectricalConnectionDescriptionListData,
     ElectricalConnectionParameterDescriptionData,
     ElectricalConnectionParameterDescriptionListData,
 )
 from eebus.spine.model.measurement import (
+    MeasurementConstraintsListData,
     MeasurementData,
     MeasurementDescriptionData,
     MeasurementDescriptionListData,
     MeasurementListData,
 )
-from eebus.spine.stack import SpineStack
-from eebus.spine.values import to_float
+from eebus.spine.stack import SpineStack, Turn
+from eebus.spine.values import to_float, to_scaled
 from eebus.usecases.house import ALL_GRID_VALUES
+from eebus.usecases.limit_factor import factor_value, read_factor
 from eebus.usecases.monitoring import MonitoringServer, MonitoringSettings
 from eebus.usecases.monitoring_data import (
     MGCP,
@@ -44,13 +54,17 @@ MEASUREMENTS = "measurementListData"
 class Bench:
     """A reporting node and a reading node."""
 
-    def __init__(self, settings: MonitoringSettings | None = None) -> None:
+    def __init__(
+        self, settings: MonitoringSettings | None = None, *, poll_interval_s: float | None = None
+    ) -> None:
         settings = settings or MonitoringSettings(optional=ALL_GRID_VALUES)
         self.wire = Wire()
         meter = LocalDevice("d:_n:Test_Meter-1", "SubMeter")
         self.server = MonitoringServer(meter, meter.add_entity("GridConnectionPointOfPremises"), settings)
         reading = LocalDevice("d:_n:Test_Reader-1", "EnergyManagementSystem")
-        self.reader = MonitoringReader(reading, reading.add_entity("CEM"), settings.profile)
+        self.reader = MonitoringReader(
+            reading, reading.add_entity("CEM"), settings.profile, poll_interval_s=poll_interval_s
+        )
         for ski, device, handler in ((METER, meter, self.server), (READER, reading, self.reader)):
             stack = SpineStack(device, utc_now=self.wire.clock.utc_now)
             stack.add_handler(handler)
@@ -428,3 +442,147 @@ def test_phase_values_are_told_apart_by_the_parameter_description() -> None:
     described, parameters = _lists(phase="b", scope="acPower")
     reading = read_measurements(MPC, described, parameters, _measured(ScaledNumber(number=-5, scale=0)))
     assert reading == {Quantity.POWER_B: Reading(-5.0)}
+
+
+# -------------------- MGCP scenario 1: the limitation factor
+
+WITH_FACTOR = MonitoringSettings(optional=frozenset({Quantity.PV_LIMIT_FACTOR}))
+
+
+def test_ATC_MGCP_SCE1_PT_GCPPowerLimitFactor_001() -> None:
+    bench = Bench(WITH_FACTOR)
+    bench.publish(pv_limit_factor=70.0)
+    assert bench.value(Quantity.PV_LIMIT_FACTOR) == 70.0
+    bench.publish(pv_limit_factor=62.5)
+    assert bench.value(Quantity.PV_LIMIT_FACTOR) == 62.5
+    [support] = [use_case.support for use_case in bench.wire.nodes[METER].stack.device.use_cases]
+    assert support.scenario_support == (1, 2, 3, 4)
+
+
+def test_ATC_MGCP_SCE1_PT_MAPowerLimitFactor_001_set_before_the_connection() -> None:
+    bench = Bench(WITH_FACTOR)
+    bench.wire.cut(METER, READER)
+    bench.publish(pv_limit_factor=60.0)
+    bench.connect()
+    assert bench.value(Quantity.PV_LIMIT_FACTOR) == 60.0
+
+
+def test_MGCP_011_without_the_factor_there_is_neither_scenario_nor_feature() -> None:
+    bench = Bench()
+    entity = bench.wire.nodes[METER].stack.device.entities[1,]
+    assert entity.find_feature("DeviceConfiguration", "server") is None
+    [support] = [use_case.support for use_case in bench.wire.nodes[METER].stack.device.use_cases]
+    assert 1 not in (support.scenario_support or ())
+
+
+def test_MGCP_011_monitored_units_have_no_limitation_factor() -> None:
+    with pytest.raises(LocalError, match="pv_limit_factor"):
+        MonitoringSettings(profile=MPC, optional=frozenset({Quantity.PV_LIMIT_FACTOR}))
+
+
+def test_MGCP_011_the_factor_cannot_be_written() -> None:
+    bench = Bench(WITH_FACTOR)
+    feature = bench.wire.nodes[METER].stack.device.entities[1,].find_feature("DeviceConfiguration", "server")
+    assert feature is not None
+    assert not feature.is_writable
+
+
+@pytest.mark.parametrize(
+    ("unit", "number", "percent"),
+    [("pct", 70.0, 70.0), (None, 0.7, 70.0), ("1", 1.0, 100.0), ("pct", 130.0, None), (None, -0.1, None)],
+)
+def test_MGCP_011_the_announced_unit_decides_what_a_factor_means(
+    unit: str | None, number: float, percent: float | None
+) -> None:
+    description = DeviceConfigurationKeyValueDescriptionData(
+        key_id=7, key_name="pvCurtailmentLimitFactor", value_type="scaledNumber", unit=unit
+    )
+    item = DeviceConfigurationKeyValueData(key_id=7, value=KeyValue(scaled_number=to_scaled(number)))
+    other = DeviceConfigurationKeyValueData(key_id=3, value=KeyValue(scaled_number=to_scaled(1.0)))
+    reading = read_factor(
+        DeviceConfigurationKeyValueDescriptionListData(
+            device_configuration_key_value_description_data=(description,)
+        ),
+        DeviceConfigurationKeyValueListData(device_configuration_key_value_data=(other, item)),
+    )
+    assert (reading.value if reading else None) == percent
+
+
+def test_MGCP_011_a_factor_whose_key_is_not_described_is_not_interpreted() -> None:
+    assert read_factor(None, factor_value(70.0)) is None
+
+
+# -------------------- the reading side: old values, polling, entities
+
+
+def test_MPC_TS_008_a_value_measured_earlier_does_not_replace_a_newer_one() -> None:
+    bench = Bench()
+    bench.publish(power=100.0)
+    bench.wire.clock.advance(60)
+    bench.publish(power=200.0)
+    stale = bench.published()[0]
+    item = replace(stale, timestamp="2000-01-01T00:00:00Z", value=ScaledNumber(number=999, scale=0))
+    bench.wire.run(METER, lambda turn: _overwrite(bench, item, turn))
+    assert bench.value(Quantity.POWER) == 200.0
+    bench.wire.clock.advance(60)
+    bench.publish(power=300.0)
+    assert bench.value(Quantity.POWER) == 300.0
+
+
+def _overwrite(bench: Bench, item: MeasurementData, turn: Turn) -> None:
+    feature = bench.wire.nodes[METER].stack.device.entities[1,].find_feature("Measurement", "server")
+    assert feature is not None
+    turn.set_data(feature, MEASUREMENTS, MeasurementListData(measurement_data=(item,)))
+
+
+def test_ATC_MGCP_COM_PT_MAPolling_001_values_are_read_at_the_declared_interval() -> None:
+    bench = Bench(poll_interval_s=30.0)
+    bench.wire.wait(1)
+    before = _reads(bench)
+    bench.wire.wait(150)
+    assert _reads(bench) - before == 5 * 1
+
+
+def test_a_reader_that_relies_on_notifies_does_not_poll() -> None:
+    bench = Bench()
+    bench.wire.wait(1)
+    before = _reads(bench)
+    bench.wire.wait(600)
+    assert _reads(bench) == before
+
+
+def test_polling_ends_with_the_connection() -> None:
+    bench = Bench(poll_interval_s=30.0)
+    bench.wire.cut(METER, READER)
+    before = _reads(bench)
+    bench.wire.wait(120)
+    assert _reads(bench) == before
+    bench.connect()
+    bench.wire.wait(70)
+    assert _reads(bench) > before
+
+
+def _reads(bench: Bench) -> int:
+    sent = [entry for entry in bench.wire.nodes[READER].log if isinstance(entry, bytes)]
+    return sum(b'"cmdClassifier":"read"' in entry and b'"measurementListData"' in entry for entry in sent)
+
+
+def test_MPC_TS_014_the_step_size_of_each_value_is_announced() -> None:
+    bench = Bench()
+    feature = bench.wire.nodes[METER].stack.device.entities[1,].find_feature("Measurement", "server")
+    assert feature is not None
+    data = feature.data("measurementConstraintsListData")
+    assert isinstance(data, MeasurementConstraintsListData)
+    steps = {c.measurement_id: to_float(c.value_step_size) for c in data.measurement_constraints_data or ()}
+    assert steps[0] == 1.0
+    assert set(steps) == set(range(len(steps)))
+    assert 0.01 in steps.values()
+
+
+def test_the_values_of_an_entity_that_was_removed_are_forgotten() -> None:
+    bench = Bench()
+    bench.publish(power=100.0)
+    entity = bench.wire.nodes[METER].stack.device.entities[1,]
+    bench.wire.run(METER, lambda turn: turn.remove_entity(entity))
+    assert bench.reader.entities(METER) == ()
+    assert bench.reader.values(METER) == {}
