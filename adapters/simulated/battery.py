@@ -10,13 +10,15 @@ class Battery:
     """State and behaviour of a battery with its inverter; charging is positive.
 
     `wish_w` is what its own controller wants; `ceiling_w` bounds charging only (None: free), discharging
-    stays free. The counters grow from zero.
+    stays free. `grid_charge_w`: it wants to charge with at least so much, whatever the sun gives. The
+    counters grow from zero.
     """
 
     capacity_wh: float = 10_000.0
     max_power_w: float = 5_000.0
     energy_wh: float = 5_000.0
     wish_w: float = 0.0
+    grid_charge_w: float = 0.0
     ceiling_w: float | None = None
     power_w: float = 0.0
     charged_wh: float = 0.0

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from pymodbus.constants import ExcCodes
 
+from adapters.simulated.faults import Fault
 from adapters.simulated.inverter import Inverter
 from adapters.simulated.sunspec_layout import (
     NOT_IMPLEMENTED_S16,
@@ -14,7 +15,7 @@ from adapters.simulated.sunspec_layout import (
     common,
     s16,
 )
-from adapters.simulated.unit import Fault, RegisterChange, Registers, SimulatedUnit, split_u32
+from adapters.simulated.unit import RegisterChange, Registers, SimulatedUnit, split_u32
 
 _SLEEPING, _MPPT, _THROTTLED, _STANDBY = 2, 4, 5, 8
 _SF_MINUS_2, _SF_MINUS_1 = s16(-2), s16(-1)

@@ -33,16 +33,17 @@ class MeterUnit(SimulatedUnit):
     def _meter(self) -> list[int]:
         """Scale factors: A −2, V −1, Hz −2, W 0, energy 0."""
         house = self._house
-        power_w = self._sign * house.grid_w
+        power_w = self._sign * house.shown.power_w
+        phases_w = [self._sign * phase_w for phase_w in house.shown.phases_w]
         voltage_v = house.wallbox.voltage_v
-        phase_a = power_w / 3.0 / voltage_v
+        hundredths_a = [phase_w / voltage_v * 100.0 for phase_w in phases_w]
         exported, imported = split_u32(house.exported_wh), split_u32(house.imported_wh)
         unknown = dict.fromkeys((*range(11, 15), *range(23, 38), 71, 104), NOT_IMPLEMENTED_S16)
         points = {
             **dict.fromkeys(range(38, 105), 0),
             **unknown,
-            2: s16(phase_a * 300),
-            **dict.fromkeys((3, 4, 5), s16(phase_a * 100)),
+            2: s16(sum(hundredths_a)),
+            **{3 + phase: s16(current) for phase, current in enumerate(hundredths_a)},
             6: s16(-2),
             7: s16(voltage_v * 10),
             **dict.fromkeys((8, 9, 10), s16(voltage_v * 10)),
@@ -50,7 +51,7 @@ class MeterUnit(SimulatedUnit):
             16: 5000,
             17: s16(-2),
             18: s16(power_w),
-            **dict.fromkeys((19, 20, 21), s16(power_w / 3.0)),
+            **{19 + phase: s16(phase_w) for phase, phase_w in enumerate(phases_w)},
             22: 0,
             38: exported[0],
             39: exported[1],

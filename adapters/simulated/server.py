@@ -12,10 +12,11 @@ from typing import Any, Literal
 
 from pymodbus.server import ModbusTcpServer
 
+from adapters.simulated.faults import Fault
 from adapters.simulated.house import House
 from adapters.simulated.inverter_unit import DerControlsUnit, ImmediateControlsUnit
 from adapters.simulated.meter_unit import MeterUnit
-from adapters.simulated.unit import Fault, RegisterChange, SimulatedUnit
+from adapters.simulated.unit import RegisterChange, SimulatedUnit
 from adapters.simulated.wallbox_unit import WallboxUnit
 from eebus.clock import Clock, SystemClock
 

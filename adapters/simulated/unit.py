@@ -4,31 +4,16 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 
 from pymodbus.constants import ExcCodes
 from pymodbus.simulator import DataType, SimData, SimDevice
+
+from adapters.simulated.faults import Fault
 
 Registers = dict[int, int]
 """Register values by wire address; an address that is missing does not exist."""
 
 _READ_HOLDING, _READ_INPUT = 3, 4
-
-
-class Fault(StrEnum):
-    """How a unit can be told to misbehave.
-
-    `unreachable`: the gateway in front of it answers for it (exception 11). `ignore_writes`: it confirms
-    writes and keeps the old value. `no_effect`: it keeps the new value but does not follow it. `clip`: it
-    raises low values to a floor of its own. `slow`: it answers after a while. `busy`: it answers exception 6.
-    """
-
-    UNREACHABLE = "unreachable"
-    IGNORE_WRITES = "ignore_writes"
-    NO_EFFECT = "no_effect"
-    CLIP = "clip"
-    SLOW = "slow"
-    BUSY = "busy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +36,7 @@ class SimulatedUnit(ABC):
         self._advance = advance
         self._on_change = on_change
         self._echo: Registers = {}
+        self._stuck: dict[int, Registers] = {}
         self.faults: set[Fault] = set()
         self.delay_s = 1.0
 
@@ -107,11 +93,21 @@ class SimulatedUnit(ABC):
         self._advance()
         self.heard_request()
         if values is None:
-            table = self.holding() if function == _READ_HOLDING else self.inputs()
+            table = self._table(function)
             for offset in range(count):
                 registers[address - start + offset] = table[address + offset]
             return None
         return self._accept(address, [int(value) for value in values])
+
+    def _table(self, function: int) -> Registers:
+        if Fault.STUCK not in self.faults:
+            self._stuck.clear()
+        elif function in self._stuck:
+            return self._stuck[function]
+        table = self.holding() if function == _READ_HOLDING else self.inputs()
+        if Fault.STUCK in self.faults:
+            self._stuck[function] = table
+        return table
 
     def _accept(self, address: int, values: list[int]) -> ExcCodes | None:
         before = self.holding()

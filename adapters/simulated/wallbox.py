@@ -1,5 +1,6 @@
 """A wallbox with a car as physics: 6 A minimum, phases, a watchdog that falls to a failsafe current."""
 
+import math
 from dataclasses import dataclass, field
 
 LEAST_CURRENT_A = 6.0
@@ -9,21 +10,35 @@ _HOUR_S = 3600.0
 
 @dataclass(slots=True)
 class Car:
-    """What the car does: `wants_a` per phase on `phases` phases."""
+    """What the car does: `wants_a` per phase on `phases` phases, never less than `least_a`.
+
+    `room_wh`: what still fits into its battery; it takes nothing more when that is used up.
+    """
 
     connected: bool = True
     phases: int = 3
     wants_a: float = 16.0
+    least_a: float = LEAST_CURRENT_A
+    room_wh: float = math.inf
+
+    def takes_a(self, offered_a: float) -> float:
+        """The current that it settles at when it is offered so much."""
+        if not self.connected or self.room_wh <= 0.0:
+            return 0.0
+        current_a = min(self.wants_a, offered_a)
+        return current_a if current_a >= self.least_a else 0.0
 
 
 @dataclass(slots=True)
 class Wallbox:
     """Settings, state and behaviour. Currents per phase; settings are what the register table holds.
 
-    `watchdog_s` 0: no watchdog. `silent_s`: time since the last request. Power-on defaults are the vendor's.
+    `line`: the phase, from 0, that its first one is connected to. `watchdog_s` 0: no watchdog. `silent_s`:
+    time since the last request. Power-on defaults are the vendor's.
     """
 
     voltage_v: float = 230.0
+    line: int = 0
     hardware_max_a: float = 16.0
     car: Car = field(default_factory=Car)
     max_current_a: float = 16.0
@@ -55,6 +70,11 @@ class Wallbox:
         """The draw from the house."""
         return self.current_a * self.voltage_v * self.car.phases
 
+    @property
+    def wants_w(self) -> float:
+        """What the car would draw if nothing limited it."""
+        return self.car.takes_a(self.hardware_max_a) * self.voltage_v * self.car.phases
+
     def heard_request(self) -> None:
         """Any request feeds the watchdog."""
         self.silent_s = 0.0
@@ -73,11 +93,10 @@ class Wallbox:
     def step(self, dt_s: float) -> None:
         """Let `dt_s` seconds pass."""
         self.silent_s += dt_s
-        target_a = min(self.car.wants_a, self.offered_a) if self.car.connected else 0.0
-        if target_a < LEAST_CURRENT_A:
-            target_a = 0.0
+        target_a = self.car.takes_a(self.offered_a)
         reach_a = _CAR_RAMP_A_PER_S * dt_s
         self.current_a += max(-reach_a, min(reach_a, target_a - self.current_a))
         energy_wh = self.power_w * dt_s / _HOUR_S
         self.energy_wh += energy_wh
         self.energy_since_power_on_wh += energy_wh
+        self.car.room_wh = max(0.0, self.car.room_wh - energy_wh)

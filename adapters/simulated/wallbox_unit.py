@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from pymodbus.constants import ExcCodes
 
-from adapters.simulated.unit import Fault, RegisterChange, Registers, SimulatedUnit, split_u32
+from adapters.simulated.faults import Fault
+from adapters.simulated.unit import RegisterChange, Registers, SimulatedUnit, split_u32
 from adapters.simulated.wallbox import Wallbox
 
 _LAYOUT_VERSION = 0x0108

@@ -58,6 +58,7 @@ _FAULT = 7
 _REFRESH_SHARE = 2.5
 _GROUP_REFUSALS = frozenset({1, 2, 3})
 _REFRESH_WITHOUT_TIMER_S = 60.0
+_LARGEST_AT_HOME_W = 30_000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,24 +113,26 @@ class SunSpecInverter:
 
     @property
     def capabilities(self) -> Capabilities:
-        """Exact once the device has been reached; before that the configured nameplate stands for it."""
-        nameplate_w = self._limiter.reference_w if self._limiter else self._options.nameplate_w or 0.0
+        """Exact once the device has been reached; before that the configured nameplate stands for it, or the
+        largest inverter that a house has: one of unknown size is not taken for a small one."""
+        known_w = self._limiter.reference_w if self._limiter else self._options.nameplate_w
+        nameplate_w = _LARGEST_AT_HOME_W if known_w is None else known_w
         has_timer = self._limiter is None or self._limiter.has_timer
         return Capabilities(
             kind=Kind.INVERTER,
             nameplate_w=nameplate_w,
             production=FeasiblePowers((PowerRange(0.0, nameplate_w),)),
-            production_fallback=self._fallback(nameplate_w) if has_timer else None,
+            production_fallback=self._fallback(known_w) if has_timer else None,
             reaction_s=self._options.reaction_s,
             refresh_s=self._refresh_s(has_timer),
         )
 
-    def _fallback(self, nameplate_w: float) -> Fallback | None:
-        """Nothing is promised before the device has told its rating."""
-        if not self._options.revert_s or not nameplate_w:
+    def _fallback(self, known_w: float | None) -> Fallback | None:
+        """Nothing is promised for an inverter of unknown size."""
+        if not self._options.revert_s or known_w is None:
             return None
         after_w = self._options.after_revert_w
-        return Fallback(float(self._options.revert_s), nameplate_w if after_w is None else after_w)
+        return Fallback(float(self._options.revert_s), known_w if after_w is None else after_w)
 
     def _refresh_s(self, has_timer: bool) -> float:
         if self._options.revert_s and has_timer:

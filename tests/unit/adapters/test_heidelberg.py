@@ -9,7 +9,7 @@ import pytest
 from adapters.context import Context
 from adapters.modbus.endpoint import Framing
 from adapters.modbus.settings import ModbusSettings, make_profile_device
-from adapters.simulated.unit import Fault
+from adapters.simulated.faults import Fault
 from eebus.clock import FakeClock
 from hems.devices import DeviceError, DeviceUnreachable, Direction, Fallback, Kind, Setpoint, WriteRefused
 from tests.unit.adapters.house import Site, site

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from adapters.simulated.faults import Fault
 from adapters.simulated.server import HouseOptions
-from adapters.simulated.unit import Fault
 from hems.devices import DeviceError, DeviceUnreachable, Direction, Fallback, Setpoint, WriteRefused
 from tests.unit.adapters.house import Site, site
 
@@ -170,6 +170,14 @@ async def test_it_can_be_limited_before_it_was_ever_read() -> None:
         device = place.device(type="sunspec", unit=2)
         assert (await device.write(limit(3000.0))).confirmed
         assert device.capabilities.nameplate_w == 10_000.0
+
+
+async def test_an_inverter_of_unknown_size_is_not_taken_for_a_small_one() -> None:
+    async with site(M123) as place:
+        unknown = place.device(type="sunspec", unit=2).capabilities
+        assert (unknown.nameplate_w, unknown.production_fallback) == (30_000.0, None)
+        told = place.device(type="sunspec", unit=2, nameplate_w=8_000.0).capabilities
+        assert (told.nameplate_w, told.production_fallback) == (8_000.0, Fallback(120.0, 8_000.0))
 
 
 async def test_its_consumption_is_not_limited() -> None:
