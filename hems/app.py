@@ -76,14 +76,18 @@ async def run_gateway(
     async with _built_gateway(configuration, registry, time, manager, observer) as gateway:
         await gateway.enter_init()
         async with asyncio.TaskGroup() as tasks:
+            northbound_stop = asyncio.Event()
+            if gateway.broker is not None:
+                tasks.create_task(_serve_mqtt(gateway, configuration, time, northbound_stop), name="MQTT")
             _run_control(gateway, time, tasks)
             if configuration.devices:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(gateway.acted.wait(), _FIRST_WRITE_WAIT_S)
             node = tasks.create_task(gateway.node.run(), name="eebus node")
             await gateway.node.listening()
-            api_stop = asyncio.Event()
-            tasks.create_task(_serve_local_api(gateway, configuration, time, api_stop), name="local API")
+            tasks.create_task(
+                _serve_local_api(gateway, configuration, time, northbound_stop), name="local API"
+            )
             manager.ready()
             if started is not None:
                 started.set_result(gateway)
@@ -93,7 +97,7 @@ async def run_gateway(
             gateway.node.stop()
             await asyncio.wait([node], timeout=_GOODBYE_WAIT_S)
             await gateway.control.shutdown(gateway.control.limited)
-            api_stop.set()
+            northbound_stop.set()
         gateway.stopping()
 
 
@@ -116,6 +120,15 @@ async def _serve_local_api(
 
     with listening(configuration.data_dir / SOCKET_NAME) as listener:
         await keep_running("local API", lambda: serve(gateway, listener, stop), clock=clock)
+
+
+async def _serve_mqtt(
+    gateway: RunningGateway, configuration: Configuration, clock: Clock, stop: asyncio.Event
+) -> None:
+    from hems.northbound.mqtt.running import serve_mqtt
+
+    assert gateway.broker is not None
+    await serve_mqtt(gateway, gateway.broker, configuration, clock, stop)
 
 
 @contextlib.asynccontextmanager

@@ -35,8 +35,9 @@ from hems.limits.sources.user import user_ceiling
 from hems.metering.connection import connection_point
 from hems.metering.energies import Energies
 from hems.metering.measurements import Measurements
+from hems.northbound.home_assistant.site import Site
 from hems.northbound.moment import Moment
-from hems.northbound.mqtt.making import make_broker, takes_own_limit
+from hems.northbound.mqtt.making import make_broker, site_of, takes_own_limit
 from hems.northbound.refusal import RequestRefused
 from hems.northbound.view import (
     Instant,
@@ -182,6 +183,11 @@ class RunningGateway:
 
     # --- northbound ----------------------------------------------------------------------------------------
 
+    @property
+    def ski(self) -> Ski:
+        """Our SKI."""
+        return self._ski
+
     def watch(self, observer: Observer) -> None:
         """Let one more observer hear every event."""
         self._observers.append(observer)
@@ -201,6 +207,10 @@ class RunningGateway:
             own_limit_w=self._own_limit_w,
             warnings=tuple(self._warnings(control)),
         )
+
+    def site(self) -> Site:
+        """What there is to show."""
+        return site_of(self._configuration, self._ski, self.control.status())
 
     def set_own_limit(self, value_w: float | None, channel: str) -> None:
         """Take the own limit of the people of the house, or lift it with None; it survives a restart."""

@@ -37,7 +37,8 @@ _log = logging.getLogger(__name__)
 class BrokerConnection:
     """Holds the connection while `run` runs. `status_topic` tells everybody whether we are there.
 
-    `heard` is told of every new connection, after `online` has been published.
+    `on_session` is called at every new connection, before anything is subscribed: what was known of the
+    broker no longer counts. States that wait are dropped then, events are kept.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class BrokerConnection:
         self._retries = Retries(clock, spread)
         self._protocol = ProtocolVersion.V311 if settings.protocol == "3.1.1" else ProtocolVersion.V5
         self._trouble = "not connected yet"
-        self.on_connected: list[Callable[[], None]] = []
+        self.on_session: list[Callable[[], None]] = []
 
     # --- what others use -----------------------------------------------------------------------------------
 
@@ -150,15 +151,15 @@ class BrokerConnection:
         return client
 
     async def _serve(self, client: Client) -> None:
+        self._outbox.forget_states()
+        for tell in self.on_session:
+            tell()
         await self._subscribe(client)
         await client.publish(self._status_topic, ONLINE, qos=1, retain=True)
-        self._outbox.forget_states()
         self._client = client
         self._trouble = ""
         self._retries.connected()
         _log.info("The MQTT broker %s is connected", _address(self._settings))
-        for tell in self.on_connected:
-            tell()
         while True:
             await self._publish_waiting(client)
             self._news.clear()

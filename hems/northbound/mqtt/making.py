@@ -4,8 +4,13 @@ from typing import TYPE_CHECKING
 
 from eebus.clock import Clock
 from eebus.ids import Ski
+from hems import __version__
 from hems.config import Configuration
+from hems.control.status import ControlStatus
+from hems.devices import Direction
+from hems.northbound.home_assistant.site import Appliance, Site
 from hems.northbound.mqtt.topics import Topics, gateway_id
+from hems.vault import serial_of
 
 if TYPE_CHECKING:
     from hems.northbound.mqtt.connection import BrokerConnection
@@ -25,6 +30,28 @@ def make_broker(configuration: Configuration, ski: Ski, clock: Clock) -> "Broker
 
     topics = topics_of(configuration, ski)
     return BrokerConnection(configuration.mqtt, f"eebus-hems-{topics.gateway}", topics.status, clock)
+
+
+def site_of(configuration: Configuration, ski: Ski, control: ControlStatus) -> Site:
+    """The shape of the gateway; that of a device may become more exact once it is connected."""
+    switches = configuration.eebus.switches
+    served = (
+        (Direction.CONSUMPTION, switches.consumption_limits),
+        (Direction.PRODUCTION, switches.production_limits),
+    )
+    return Site(
+        name=configuration.site.name,
+        version=__version__,
+        serial=serial_of(ski, configuration),
+        topics=topics_of(configuration, ski),
+        directions=tuple(direction for direction, is_served in served if is_served),
+        has_meter=configuration.grid_connection_point.meter is not None,
+        appliances=tuple(
+            Appliance(device.name, device.kind, tuple(lane.direction for lane in device.lanes))
+            for device in control.devices
+        ),
+        own_limit_most_w=most_own_limit_w(configuration) if takes_own_limit(configuration) else None,
+    )
 
 
 def takes_own_limit(configuration: Configuration) -> bool:
