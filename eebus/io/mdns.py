@@ -21,6 +21,15 @@ _MAX_RESOLVING = 8
 _MAX_RESOLVE_ATTEMPTS = 5
 
 
+def _without_traceback(record: logging.LogRecord) -> bool:
+    record.exc_info = None
+    return True
+
+
+# The library writes a traceback for every cable that is pulled; its message says enough.
+logging.getLogger("zeroconf").addFilter(_without_traceback)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MdnsSettings:
     """Where to speak multicast DNS and how often to look for changed addresses."""
