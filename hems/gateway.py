@@ -17,7 +17,7 @@ from eebus.ids import PeerRole, Ski
 from eebus.io.node import Node
 from eebus.ship.identity import Identity
 from eebus.usecases.controllable_system import ControllableSystemStatus
-from eebus.usecases.events import LimitStateChanged, OrderReceived
+from eebus.usecases.events import LimitStateChanged, OrderReceived, StoredFailsafe
 from eebus.usecases.house import build_stack
 from eebus.usecases.limitation import Direction
 from hems import __version__
@@ -97,7 +97,7 @@ class RunningGateway:
         self.broker = make_broker(configuration, identity.ski, clock)
         """The connection to the MQTT broker, if the configuration names one."""
         self.context = Context(clock=clock, broker=self.broker)
-        devices = make_devices(configuration, registry, self.context)
+        self._devices = devices = make_devices(configuration, registry, self.context)
         self._proofs = fallback_proofs(configuration, devices, stored.failsafe)
         self._measurements = Measurements()
         self._energies = Energies(stored.energies)
@@ -278,6 +278,22 @@ class RunningGateway:
             await self.node.remove(ski)
         except (LocalError, StoreError) as error:
             raise RequestRefused(str(error)) from error
+
+    async def factory_reset(self, *, forget_peers: bool) -> None:
+        """Forget what the Steuerbox wrote, and with `forget_peers` whom we trust. Raises RequestRefused.
+
+        The defaults act before anything is deleted: a stuck disk must not keep an old failsafe limit alive.
+        """
+        self.node.act(self._eebus.controllable_system.factory_reset)
+        try:
+            await self._records.state.forget_what_the_box_wrote()
+            for entry in list(self.node.trust) if forget_peers else ():
+                await self.node.remove(entry.ski)
+        except (LocalError, StoreError) as error:
+            raise RequestRefused(
+                f"The defaults are in force until the next start, but could not be stored: {error}"
+            ) from error
+        self._proofs = fallback_proofs(self._configuration, self._devices, StoredFailsafe())
 
     def _control_box(self, system: ControllableSystemStatus) -> dict[str, Any]:
         box = self.node.trust.control_box()

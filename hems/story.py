@@ -48,6 +48,8 @@ def _(event: OrderReceived) -> str:
 
 
 def _asked(order: OrderReceived) -> str:
+    if order.direction is None:
+        return "writes a limit that cannot be read"
     what = _WHAT[order.direction]
     value = "no value" if order.value_w is None else watts(order.value_w)
     if not order.active:
@@ -71,10 +73,11 @@ def _restriction(event: LimitStateChanged) -> str:
 
 @sentence.register
 def _(event: FailsafeChanged) -> str:
+    who = "The factory reset" if event.by_ski is None else f"Steuerbox {short(event.by_ski)}"
     if event.direction is None:
-        return f"Steuerbox {short(event.by_ski)} sets the failsafe duration to {event.value:.0f} s"
+        return f"{who} sets the failsafe duration to {event.value:.0f} s"
     what, value = _WHAT[event.direction], watts(event.value)
-    return f"Steuerbox {short(event.by_ski)} sets the failsafe limit of {what} to {value}"
+    return f"{who} sets the failsafe limit of {what} to {value}"
 
 
 @sentence.register

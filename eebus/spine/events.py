@@ -93,6 +93,17 @@ class RequestTimedOut:
 
 
 @dataclass(frozen=True, slots=True)
+class WriteRefused:
+    """A peer's write was refused before any use case saw it: unreadable, without binding, to nowhere."""
+
+    ski: Ski
+    server: LocalFeature
+    error_number: int
+    text: str
+    msg_counter: int
+
+
+@dataclass(frozen=True, slots=True)
 class SubscriptionAdded:
     """A peer subscribed to a feature of ours."""
 

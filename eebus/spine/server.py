@@ -13,6 +13,7 @@ from eebus.spine.events import (
     BindingRemoved,
     SubscriptionAdded,
     SubscriptionRemoved,
+    WriteRefused,
 )
 from eebus.spine.functions import FUNCTIONS
 from eebus.spine.handler import Accept, BindRequest, Defer, Refuse, Verdict, WriteRequest
@@ -65,7 +66,16 @@ def on_request(turn: "Turn", session: Session, feature: LocalFeature, datagram: 
             _on_call(turn, session, feature, datagram.command)
             _acknowledge(turn, session, header)
     except RequestError as error:
-        answer(turn, session, header, error.number, error.text)
+        refuse(turn, session, feature, header, error.number, error.text)
+
+
+def refuse(
+    turn: "Turn", session: Session, feature: LocalFeature, header: Header, number: int, text: str
+) -> None:
+    """Answer with an error; the use cases hear of a write that does not even reach them."""
+    answer(turn, session, header, number, text)
+    if header.cmd_classifier == Classifier.WRITE:
+        turn.tell(WriteRefused(session.ski, feature, int(number), text, header.msg_counter or 0))
 
 
 def _acknowledge(turn: "Turn", session: Session, header: Header) -> None:
@@ -229,7 +239,7 @@ def _resume_held_writes(turn: "Turn", feature: LocalFeature, function: str) -> N
                 try:
                     _on_write(turn, session, feature, held.header, held.command)
                 except RequestError as error:
-                    answer(turn, session, held.header, error.number, error.text)
+                    refuse(turn, session, feature, held.header, error.number, error.text)
 
 
 # --- call ---

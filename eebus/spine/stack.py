@@ -9,7 +9,13 @@ from eebus.errors import DecodeError
 from eebus.ids import Ski
 from eebus.spine import client, server
 from eebus.spine.datagram import Datagram, Header, PayloadError, decode_datagram
-from eebus.spine.device import NODE_MANAGEMENT_ENTITY, NODE_MANAGEMENT_FEATURE, LocalDevice, RemoteDevice
+from eebus.spine.device import (
+    NODE_MANAGEMENT_ENTITY,
+    NODE_MANAGEMENT_FEATURE,
+    LocalDevice,
+    LocalFeature,
+    RemoteDevice,
+)
 from eebus.spine.effects import ClosePeer, Emit, Persist, SendDatagram, SpineEffect
 from eebus.spine.events import DatagramDropped, PeerGone, Request
 from eebus.spine.handler import (
@@ -205,7 +211,7 @@ def _receive(turn: Turn, session: Session, wire: object) -> None:
         datagram = decode_datagram(wire)
     except PayloadError as error:
         if _is_for_us(turn, session, error.header) and error.header.cmd_classifier in _REQUESTS:
-            server.answer(turn, session, error.header, ErrorNumber.GENERAL, str(error))
+            _refuse_unreadable(turn, session, error)
         else:
             turn.emit(DatagramDropped(session.ski, str(error)))
         return
@@ -215,6 +221,19 @@ def _receive(turn: Turn, session: Session, wire: object) -> None:
     if _is_for_us(turn, session, datagram.header):
         session.sender_device = (datagram.header.address_source or FeatureAddress()).device
         _dispatch(turn, session, datagram)
+
+
+def _refuse_unreadable(turn: Turn, session: Session, error: PayloadError) -> None:
+    feature = _destination(turn, error.header)
+    if feature is None:
+        server.answer(turn, session, error.header, ErrorNumber.GENERAL, str(error))
+    else:
+        server.refuse(turn, session, feature, error.header, ErrorNumber.GENERAL, str(error))
+
+
+def _destination(turn: Turn, header: Header) -> LocalFeature | None:
+    address = header.address_destination or FeatureAddress()
+    return turn.state.device.feature(address.entity or (), address.feature or 0)
 
 
 def _is_for_us(turn: Turn, session: Session, header: Header) -> bool:
@@ -260,8 +279,7 @@ def _dispatch(turn: Turn, session: Session, datagram: Datagram) -> None:
     if header.cmd_classifier == Classifier.RESULT:
         client.on_result(turn, session, datagram)
         return
-    destination = header.address_destination or FeatureAddress()
-    feature = turn.state.device.feature(destination.entity or (), destination.feature or 0)
+    feature = _destination(turn, header)
     if header.cmd_classifier in _REQUESTS:
         if feature is None:
             server.answer(turn, session, header, ErrorNumber.DESTINATION_UNKNOWN, "no such feature")

@@ -21,6 +21,7 @@ from eebus.spine.events import (
     RemoteData,
     SubscriptionAdded,
     SubscriptionConfirmed,
+    WriteRefused,
 )
 from eebus.spine.handler import Accept, BindRequest, Defer, Handler, Refuse, Verdict, WriteRequest
 from eebus.spine.model.common import ErrorNumber, Role, ScaledNumber
@@ -176,6 +177,28 @@ class ControllableSystem(Handler):
         """Stop applying the limit for a permitted reason (LPC-923). Raises KeyError for one not served."""
         self._apply(step(self._pair, Interrupted(direction), turn.now), turn)
 
+    def factory_reset(self, turn: Turn) -> None:
+        """Everything that a box wrote is forgotten, as if the device had just left the factory (CSInit_001).
+
+        The failsafe limit of the configuration is in force at once, in init; connections and bindings stay.
+        What the shell has stored of the written values it must delete itself.
+        """
+        self._pending.clear()
+        self._written = StoredFailsafe()
+        self._pair = _pair_of(self._settings, self._written)
+        for profile in self._profiles:
+            self._limit_numbers[profile.direction] = wire_value(
+                profile, self._settings.maxima_w[profile.direction]
+            )
+            self._failsafe_numbers[profile.direction] = self._failsafe_number(profile)
+        self._apply(step(self._pair, PowerUp(), turn.now), turn)
+        turn.set_data(self._features.limits, LIMIT_FUNCTION, self._limits(turn.now))
+        turn.set_data(self._features.configuration, KEY_FUNCTION, self._key_values())
+        for machine in self._pair.machines:
+            if machine.failsafe_limit_w is not None:
+                turn.emit(FailsafeChanged(machine.profile.direction, machine.failsafe_limit_w, None))
+        turn.emit(FailsafeChanged(None, self._pair.failsafe_duration_s, None))
+
     def status(self, now: float) -> ControllableSystemStatus:
         """Everything a tester or a person wants to see."""
         by_direction = {m.profile.direction: self._direction_status(m, now) for m in self._pair.machines}
@@ -222,6 +245,8 @@ class ControllableSystem(Handler):
                 return self._on_limits(request, turn)
             return self._on_configuration(request, turn)
         except UnreadableWriteError as error:
+            if request.function == LIMIT_FUNCTION:
+                self._note_unreadable(request.peer.ski, request.msg_counter, str(error), turn)
             return Refuse(ErrorNumber.COMMAND_REJECTED, str(error))
 
     def on_read(self, feature: LocalFeature, function: str, turn: Turn) -> LoadControlLimitListData | None:
@@ -258,6 +283,8 @@ class ControllableSystem(Handler):
                 self._follow_guard(turn, lambda: self._guards.bind(server, ski, client.entity or ()))
             case BindingRemoved(server=server):
                 self._follow_guard(turn, lambda: self._guards.unbind(server))
+            case WriteRefused(ski, server, _, text, msg_counter) if server is self._features.limits:
+                self._note_unreadable(ski, msg_counter, text, turn)
             case PeerGone(ski):
                 self._follow_guard(turn, lambda: self._guards.forget(ski))
             case _:
@@ -332,6 +359,26 @@ class ControllableSystem(Handler):
         self._publish_limits(before, turn)
         refused = next(outcome for outcome in result.outcomes if not outcome.accepted)
         return Refuse(ErrorNumber.COMMAND_REJECTED, refused.reason)
+
+    def _note_unreadable(self, ski: Ski, msg_counter: int, reason: str, turn: Turn) -> None:
+        """What a control box meant as an order is evidence, also when nobody can tell what it meant."""
+        peer = turn.peer(ski)
+        if peer is None or peer.role is not PeerRole.CONTROL_BOX:
+            return
+        order = OrderReceived(
+            direction=None,
+            peer_ski=ski,
+            msg_counter=msg_counter,
+            value_w=None,
+            active=False,
+            duration_s=None,
+            accepted=False,
+            reason=reason,
+            rule="003/1",
+            at=turn.now,
+        )
+        turn.emit(order)
+        turn.persist(PersistOrder(order), grace_s=ORDER_GRACE_S)
 
     def _with_own_refusal(self, write: LimitWrite) -> LimitWrite:
         if write.value_w is None or not write.active:

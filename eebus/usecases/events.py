@@ -22,7 +22,8 @@ class LimitKind(StrEnum):
 class OrderReceived:
     """The energy guard wrote a limit; accepted or not, it is evidence."""
 
-    direction: Direction
+    direction: Direction | None
+    """None: the write could not be read at all; then it is refused, and all its values are unknown."""
     peer_ski: Ski
     msg_counter: int
     value_w: float | None
@@ -59,7 +60,8 @@ class FailsafeChanged:
     direction: Direction | None
     value: float
     """Watts for a limit, seconds for the duration."""
-    by_ski: Ski
+    by_ski: Ski | None
+    """None: a factory reset brought the configured value back."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,10 @@ _STEP_OF = {
 }
 
 
+_UNKNOWN = "unknown"
+"""The direction of an order that could not be read."""
+
+
 @dataclass(slots=True)
 class _Open:
     """An event that is not over. `instruction` counts the values that one order had one after another."""
@@ -62,13 +66,13 @@ class OrderRecorder:
 
     def order_received(self, order: OrderReceived) -> None:
         """The control box wrote a limit; accepted or not, it is evidence."""
-        source = source_name(order.direction)
         values = _order_values(order)
-        if not order.accepted:
+        if order.direction is None or not order.accepted:
             event = self._begin(self_imposed=False)
             self._step(event, Step.RECEIVED, _received(order), values)
             self._step(event, Step.REFUSED, order.reason, {"rule": order.rule})
             return
+        source = source_name(order.direction)
         running = self._running_order(source)
         if running is None:
             self._new_order(source, order, values)
@@ -153,6 +157,8 @@ class OrderRecorder:
 
 
 def _received(order: OrderReceived) -> str:
+    if order.direction is None:
+        return "the control box wrote a limit that cannot be read"
     if not order.active:
         return f"the control box lifts its limit on {order.direction}"
     value = "no value" if order.value_w is None else f"{order.value_w:.0f} W"
@@ -162,7 +168,7 @@ def _received(order: OrderReceived) -> str:
 
 def _order_values(order: OrderReceived) -> dict[str, RecordValue]:
     return {
-        "direction": order.direction.value,
+        "direction": _UNKNOWN if order.direction is None else order.direction.value,
         "peer_ski": order.peer_ski,
         "msg_counter": order.msg_counter,
         "value_mw": _milli(order.value_w),

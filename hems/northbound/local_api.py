@@ -49,6 +49,9 @@ class GatewayView(Protocol):
     async def remove(self, ski: Ski) -> None:
         """Trust a peer no longer. Raises RequestRefused."""
 
+    async def factory_reset(self, *, forget_peers: bool) -> None:
+        """Forget what the Steuerbox wrote, and whom we trust if asked for. Raises RequestRefused."""
+
 
 def make_application(gateway: GatewayView) -> Starlette:
     """The interface as an ASGI application."""
@@ -75,6 +78,10 @@ def make_application(gateway: GatewayView) -> Starlette:
         await gateway.remove(_ski(request))
         return JSONResponse(gateway.pairing())
 
+    async def factory_reset(request: Request) -> JSONResponse:
+        await gateway.factory_reset(forget_peers=await _forget_peers(request))
+        return JSONResponse(gateway.status())
+
     return Starlette(
         routes=[
             Route("/status", status),
@@ -83,6 +90,7 @@ def make_application(gateway: GatewayView) -> Starlette:
             Route("/pairing/{ski}", accept, methods=["POST"]),
             Route("/pairing/{ski}", remove, methods=["DELETE"]),
             Route("/orders", orders),
+            Route("/factory-reset", factory_reset, methods=["POST"]),
         ],
         exception_handlers={HTTPException: _explain, RequestRefused: _refuse},
     )
@@ -108,6 +116,19 @@ async def _decision(request: Request) -> tuple[PeerRole, bool]:
         return PeerRole(body["role"]), body.get("replace") is True
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise HTTPException(400, f"a JSON object with 'role' ({_ROLES}) is needed") from error
+
+
+async def _forget_peers(request: Request) -> bool:
+    try:
+        body = await request.json()
+        forget, confirmed = body.get("forget_peers", False), body.get("confirm")
+    except (ValueError, AttributeError) as error:
+        raise HTTPException(400, "a JSON object is needed") from error
+    if confirmed != "factory-reset" or not isinstance(forget, bool):
+        raise HTTPException(
+            400, "confirm the reset with 'confirm': 'factory-reset'; 'forget_peers' is optional"
+        )
+    return forget
 
 
 async def _explain(_request: Request, error: Exception) -> JSONResponse:

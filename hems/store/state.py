@@ -152,7 +152,7 @@ class StateStore:
 
     def note_order(self, order: OrderReceived) -> None:
         """Keep an accepted limit without waiting; `Disk.flush` tells when it is on disk."""
-        if not order.accepted:
+        if order.direction is None or not order.accepted:
             return
         row = (
             order.direction.value,

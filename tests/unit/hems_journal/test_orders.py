@@ -165,6 +165,18 @@ def test_a_refused_order_is_evidence_and_leaves_the_running_one_alone() -> None:
     assert (refused.text, refused.values["rule"]) == ("the value is negative", "LPC-910")
 
 
+def test_an_order_that_nobody_can_read_is_evidence_too() -> None:
+    bench = limited()
+    bench.recorder.order_received(
+        OrderReceived(None, BOX, 8, None, False, None, False, "there is no limit 9", "003/1", 0.0)
+    )
+    received, refused = bench.entries[-2:]
+    assert (received.step, refused.step) == (Step.RECEIVED, Step.REFUSED)
+    assert received.text == "the control box wrote a limit that cannot be read"
+    assert received.values["direction"] == "unknown"
+    assert refused.text == "there is no limit 9"
+
+
 def test_trap_18_a_failsafe_is_no_order_and_ends_the_one_that_ran() -> None:
     bench = limited()
     bench.change(LIMITED, FAILSAFE, 4200.0)

@@ -26,6 +26,7 @@ class MemoryGateway:
     def __init__(self) -> None:
         self.trusted: dict[Ski, PeerRole] = {}
         self.replaced: list[bool] = []
+        self.resets: list[bool] = []
 
     def status(self) -> Mapping[str, Any]:
         return {"site": "Test"}
@@ -47,6 +48,9 @@ class MemoryGateway:
 
     async def remove(self, ski: Ski) -> None:
         self.trusted.pop(ski, None)
+
+    async def factory_reset(self, *, forget_peers: bool) -> None:
+        self.resets.append(forget_peers)
 
 
 @asynccontextmanager
@@ -131,3 +135,16 @@ def test_when_no_gateway_runs_one_plain_line_says_so(tmp_path: Path, left_behind
             dead.bind(str(tmp_path / SOCKET_NAME))
     with pytest.raises(GatewayNotRunning, match=r"No gateway runs .* Start it with: hems run"):
         ask(tmp_path, "GET", "/status")
+
+
+async def test_a_factory_reset_needs_its_confirmation(tmp_path: Path) -> None:
+    gateway = MemoryGateway()
+    wrong: list[object] = [{}, {"confirm": "yes"}, {"confirm": "factory-reset", "forget_peers": "no"}, []]
+    async with serving(gateway, tmp_path):
+        for body in wrong:
+            with pytest.raises(CommandFailed):
+                await call(tmp_path, "POST", "/factory-reset", body)
+        assert gateway.resets == []
+        await call(tmp_path, "POST", "/factory-reset", {"confirm": "factory-reset"})
+        await call(tmp_path, "POST", "/factory-reset", {"confirm": "factory-reset", "forget_peers": True})
+    assert gateway.resets == [False, True]

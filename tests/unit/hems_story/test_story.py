@@ -50,6 +50,17 @@ def change(after: LimitState, limit_w: float | None, kind: LimitKind | None) -> 
     [
         (order(), "Steuerbox AABB CCDD… limits consumption to 4.20 kW for 900 s: accepted"),
         (
+            order(
+                direction=None, value_w=None, active=False, accepted=False, reason="no limit 9", rule="003/1"
+            ),
+            "Steuerbox AABB CCDD… writes a limit that cannot be read: refused, no limit 9 (003/1)",
+        ),
+        (
+            FailsafeChanged(C, 4200.0, None),
+            "The factory reset sets the failsafe limit of consumption to 4.20 kW",
+        ),
+        (FailsafeChanged(None, 7200.0, None), "The factory reset sets the failsafe duration to 7200 s"),
+        (
             order(value_w=0.0, duration_s=None),
             "Steuerbox AABB CCDD… limits consumption to 0 W without an end: accepted",
         ),

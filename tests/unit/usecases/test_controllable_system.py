@@ -8,6 +8,7 @@ from eebus.clock import FakeClock
 from eebus.errors import LocalError
 from eebus.ids import PeerRole, Ski
 from eebus.spine.events import BindingRefused, PeerGone, RemoteData, SubscriptionAdded
+from eebus.spine.handler import Peer
 from eebus.spine.model.common import FeatureAddress, ScaledNumber, TimePeriod
 from eebus.spine.model.device import (
     DeviceConfigurationKeyValueListData,
@@ -666,6 +667,109 @@ def test_an_unreadable_duration_is_refused_and_moves_nothing() -> None:
     house.tester.heartbeat()
     assert house.tester.write("LoadControl", _with_end("soon")) == NACK
     assert states(house) == (INIT, INIT)
+
+
+def test_an_unreadable_order_is_evidence_all_the_same() -> None:
+    house = House()
+    house.tester.heartbeat()
+    house.tester.write("LoadControl", _with_end("soon"))
+    [order] = [event for event in house.node.log if isinstance(event, OrderReceived)]
+    assert (order.direction, order.peer_ski, order.accepted, order.value_w) == (None, BOX_SKI, False, None)
+    assert "soon" in order.reason
+    assert PersistOrder(order) in house.node.log
+
+
+@pytest.mark.parametrize("limit_id", [None, 99])
+def test_an_order_that_names_no_limit_of_ours_is_evidence_though_the_use_case_never_sees_it(
+    limit_id: int | None,
+) -> None:
+    house = House()
+    house.tester.heartbeat()
+    item = LoadControlLimitData(
+        limit_id=limit_id, is_limit_active=True, value=ScaledNumber(number=1, scale=3)
+    )
+    assert house.tester.write("LoadControl", limits_of(item)) == NACK
+    [order] = [event for event in house.node.log if isinstance(event, OrderReceived)]
+    assert (order.direction, order.accepted) == (None, False)
+    assert order.reason == house.tester.answer_text()
+    assert PersistOrder(order) in house.node.log
+    assert states(house) == (INIT, INIT)
+
+
+def test_an_order_without_a_binding_is_evidence() -> None:
+    house = House(connect=False)
+    house.wire.connect(Peer(GATEWAY_SKI, PeerRole.DEVICE), Peer(BOX_SKI, PeerRole.CONTROL_BOX))
+    assert house.message(14) not in (ACK, None)
+    [order] = [event for event in house.node.log if isinstance(event, OrderReceived)]
+    assert "binding" in order.reason
+
+
+def test_an_order_that_is_no_order_of_a_trusted_device_is_no_evidence() -> None:
+    house = House(connect=False)
+    house.connect(role=PeerRole.DEVICE)
+    house.message(14)
+    assert house.node.events(OrderReceived) == []
+
+
+def test_an_unreadable_failsafe_write_is_no_order() -> None:
+    house = House().bring_to(CONTROLLED)
+    before = len(house.node.events(OrderReceived))
+    assert house.tester.write("DeviceConfiguration", key_item(99, KeyValue(duration="PT3H"))) == NACK
+    assert len(house.node.events(OrderReceived)) == before
+
+
+# ------------------------------------------------------------------------------------------- factory reset
+
+
+def test_ATC_LPC_CSInit_001_a_factory_reset_brings_the_defaults_back_and_begins_in_init() -> None:
+    house = House().bring_to(CONTROLLED)
+    assert house.failsafe_limit(6000.0) == ACK
+    assert house.failsafe_duration(10_000.0) == ACK
+    house.bring_to(LIMITED)
+    system = house.gateway.controllable_system
+    house.wire.run(GATEWAY_SKI, system.factory_reset)
+    settings = ControllableSystemSettings()
+    assert states(house) == (INIT, INIT)
+    assert house.status.effective_limit_w == settings.failsafe_consumption_w
+    assert house.status.limit_kind is LimitKind.SELF_IMPOSED
+    assert house.status.limit_until is None
+    assert system.status(house.wire.now).failsafe_duration_s == settings.failsafe_duration_s
+    assert to_float(house.published_failsafe()) == settings.failsafe_consumption_w
+    assert house.published_limit().is_limit_active is False
+    assert house.published_limit().time_period is None
+    changed = [e for e in house.node.log if isinstance(e, FailsafeChanged) and e.by_ski is None]
+    assert FailsafeChanged(Direction.CONSUMPTION, settings.failsafe_consumption_w, None) in changed
+    assert FailsafeChanged(None, settings.failsafe_duration_s, None) in changed
+
+
+def test_ATC_LPC_CSInit_002_after_a_factory_reset_the_box_may_go_on_at_once() -> None:
+    house = House().bring_to(LIMITED)
+    house.wire.run(GATEWAY_SKI, house.gateway.controllable_system.factory_reset)
+    assert house.message(14) == NACK
+    house.tester.heartbeat()
+    assert house.message(14) == ACK
+    assert states(house)[0] is LIMITED
+
+
+def test_a_factory_reset_forgets_a_failsafe_write_that_still_waits_for_the_disk() -> None:
+    house = House().bring_to(CONTROLLED)
+    house.node.disk_answers = False
+    house.failsafe_limit(6000.0)
+    [record] = [entry for entry in house.node.log if isinstance(entry, PersistFailsafe)]
+    assert record.consumption_w == 6000.0
+    house.wire.run(GATEWAY_SKI, house.gateway.controllable_system.factory_reset)
+    house.wire.do(house.node, house.node.stack.stored(1, True, house.wire.now))
+    house.wire.pump()
+    assert house.status.failsafe_limit_w == ControllableSystemSettings().failsafe_consumption_w
+
+
+def test_a_factory_reset_of_production_shows_no_cut_again() -> None:
+    house = House(LPP).bring_to(CONTROLLED)
+    assert house.failsafe_limit(1000.0, LPP) == ACK
+    house.wire.run(GATEWAY_SKI, house.gateway.controllable_system.factory_reset)
+    status = house.gateway.controllable_system.status(house.wire.now).production
+    assert status is not None
+    assert status.effective_limit_w is None
 
 
 def test_every_change_is_notified_with_the_complete_list() -> None:
