@@ -14,6 +14,14 @@ from pydantic import Field
 
 from adapters.context import Context
 from adapters.modbus.settings import MODBUS_TYPE, ModbusSettings, make_profile_device
+from adapters.mqtt.settings import (
+    MQTT_METER_TYPE,
+    MQTT_TYPE,
+    MqttDeviceSettings,
+    MqttMeterSettings,
+    make_mqtt_device,
+    make_mqtt_meter,
+)
 from adapters.relay.modbus_contacts import (
     MODBUS_CONTACTS_TYPE,
     ModbusContactsSettings,
@@ -131,9 +139,13 @@ DEFAULT_REGISTRY = Registry(
     device_types=(
         DeviceType(MODBUS_TYPE, ModbusSettings, make_profile_device),
         DeviceType(SUNSPEC_TYPE, SunSpecInverterSettings, make_inverter),
+        DeviceType(MQTT_TYPE, MqttDeviceSettings, make_mqtt_device),
         DeviceType(SIMULATED_BATTERY_TYPE, SimulatedBatterySettings, make_battery),
     ),
-    meter_types=(MeterType(SUNSPEC_METER_TYPE, SunSpecMeterSettings, make_meter),),
+    meter_types=(
+        MeterType(SUNSPEC_METER_TYPE, SunSpecMeterSettings, make_meter),
+        MeterType(MQTT_METER_TYPE, MqttMeterSettings, make_mqtt_meter),
+    ),
     contacts_types=(ContactsType(MODBUS_CONTACTS_TYPE, ModbusContactsSettings, make_modbus_contacts),),
 )
 """The types that come with the gateway."""

@@ -5,8 +5,11 @@ from collections.abc import Iterator
 from adapters.context import Context
 from adapters.registry import Registry
 from adapters.settings import AdapterSettings, SettingsError
+from eebus.clock import SystemClock
+from eebus.ids import Ski
 from hems.config import METER_NAME, Configuration, KeyPath
 from hems.devices import Device, Meter
+from hems.northbound.mqtt.making import make_broker
 
 
 def make_devices(configuration: Configuration, registry: Registry, context: Context) -> tuple[Device, ...]:
@@ -23,10 +26,17 @@ def make_meter(configuration: Configuration, registry: Registry, context: Contex
     return None if settings is None else registry.make_meter(METER_NAME, _known(settings), context)
 
 
+def unconnected(configuration: Configuration) -> Context:
+    """What devices are lent while they are only looked at: nothing in it is ever connected."""
+    clock = SystemClock()
+    return Context(clock=clock, broker=make_broker(configuration, Ski("0" * 40), clock))
+
+
 def settings_that_cannot_work(
-    configuration: Configuration, registry: Registry, context: Context
+    configuration: Configuration, registry: Registry
 ) -> Iterator[tuple[KeyPath, str]]:
     """Where settings are well formed but cannot work, and why: every such place at once."""
+    context = unconnected(configuration)
     for index, settings in enumerate(configuration.devices):
         try:
             registry.make_device(settings.name, _known(settings.adapter), context)

@@ -24,20 +24,17 @@ def check(config_path: Path | None, as_json: bool) -> None:
     Exit code 0: right and safe. 1: right, but the devices left alone may exceed the failsafe limit.
     3: mistakes.
     """
-    from adapters.context import Context
     from adapters.registry import DEFAULT_REGISTRY
-    from eebus.clock import SystemClock
-    from hems.equipment import make_devices, settings_that_cannot_work
+    from hems.equipment import make_devices, settings_that_cannot_work, unconnected
     from hems.explanation import explain
 
-    context = Context(clock=SystemClock())
     path = find_config(config_path)
     configuration = load_config(
         path,
         as_json=as_json,
-        examine=lambda configuration: settings_that_cannot_work(configuration, DEFAULT_REGISTRY, context),
+        examine=lambda configuration: settings_that_cannot_work(configuration, DEFAULT_REGISTRY),
     )
-    devices = make_devices(configuration, DEFAULT_REGISTRY, context)
+    devices = make_devices(configuration, DEFAULT_REGISTRY, unconnected(configuration))
     explanation = explain(configuration, devices, _written(configuration.data_dir))
     if as_json:
         write_json(

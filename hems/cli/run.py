@@ -19,18 +19,15 @@ def run(config_path: Path | None, log_level: str | None, log_format: str | None)
 
     Exit code 0: stopped as told. 1: it cannot work, or its core failed. 3: mistakes in the configuration.
     """
-    from adapters.context import Context
     from adapters.registry import DEFAULT_REGISTRY
-    from eebus.clock import SystemClock
     from hems.equipment import settings_that_cannot_work
     from hems.logs import set_up_logging
 
-    context = Context(clock=SystemClock())
     given = {"log.level": log_level, "log.format": log_format}
     configuration = load_config(
         find_config(config_path),
         options={key: value for key, value in given.items() if value is not None},
-        examine=lambda loaded: settings_that_cannot_work(loaded, DEFAULT_REGISTRY, context),
+        examine=lambda loaded: settings_that_cannot_work(loaded, DEFAULT_REGISTRY),
     )
     set_up_logging(configuration.log.level, configuration.log.format)
 

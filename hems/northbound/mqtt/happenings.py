@@ -52,7 +52,7 @@ def _order(order: OrderReceived) -> Json:
     kind = "refused" if not order.accepted else "limit" if order.active else "release"
     return {
         "event_type": kind,
-        "direction": order.direction.value,
+        "direction": None if order.direction is None else order.direction.value,
         "limit_w": order.value_w,
         "duration_s": order.duration_s,
         "reason": order.reason,
