@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from eebus.usecases.events import StoredFailsafe
 from hems.config import Configuration, DeviceSettings
 from hems.control.fallbacks import FallbackProof, LeftAlone, prove_fallbacks
-from hems.devices import Capabilities, Device, Direction, FeasiblePowers, Kind
+from hems.counting import HouseCount, count_house
+from hems.devices import Capabilities, Device, Direction, FeasiblePowers
+from hems.limits.minimum_power import minimum_power_lines
 from hems.limits.reason import watts
 
 NOTHING_WRITTEN = StoredFailsafe()
@@ -36,7 +38,8 @@ def explain(
 
     `written`: failsafe values that a Steuerbox has written; they beat the configuration.
     """
-    proofs = fallback_proofs(configuration, devices, written)
+    count = count_house(configuration, devices)
+    proofs = fallback_proofs(configuration, devices, written, count.controllable)
     lines = [
         ("House", configuration.site.name),
         ("Data directory", str(configuration.data_dir)),
@@ -48,22 +51,22 @@ def explain(
     lines.append(("Grid", _grid(configuration)))
     ordered = sorted(zip(configuration.devices, devices, strict=True), key=lambda pair: pair[0].priority)
     lines += [(settings.name, _device(device.capabilities, settings)) for settings, device in ordered]
+    lines += counting_lines(count)
     lines += [("Gateway dies", proof.reason.text) for proof in proofs]
-    return Explanation(tuple(lines), proofs, tuple(_warnings(configuration, devices)))
+    return Explanation(tuple(lines), proofs, tuple(_warnings(configuration, devices, count)))
 
 
 def fallback_proofs(
-    configuration: Configuration, devices: Sequence[Device], written: StoredFailsafe
+    configuration: Configuration,
+    devices: Sequence[Device],
+    written: StoredFailsafe,
+    controllable: frozenset[str],
 ) -> tuple[FallbackProof, ...]:
     """Whether the house stays within its failsafe limits when the gateway dies, one proof a limit."""
     failsafe = configuration.eebus.failsafe
     consumption_w = failsafe.consumption_w if written.consumption_w is None else written.consumption_w
     production_w = failsafe.production_w if written.production_w is None else written.production_w
-    counted = [
-        device
-        for settings, device in zip(configuration.devices, devices, strict=True)
-        if settings.controllable and device.capabilities.kind is not Kind.INVERTER
-    ]
+    counted = [device for device in devices if device.name in controllable]
     proofs = [prove_fallbacks(_left_alone(counted, Direction.CONSUMPTION), consumption_w)]
     if production_w is not None:
         feeding = [device for device in devices if device.capabilities.production is not None]
@@ -130,8 +133,6 @@ def _adapter_type(settings: object) -> str:
 
 def _device(capabilities: Capabilities, settings: DeviceSettings) -> str:
     parts = [f"{capabilities.kind}, priority {settings.priority}"]
-    if not settings.controllable:
-        parts.append("does not count as controllable")
     if capabilities.consumption is not None:
         parts.append(
             f"draw {_powers(capabilities.consumption)}; {_alone(capabilities, Direction.CONSUMPTION)}"
@@ -161,11 +162,26 @@ def _alone(capabilities: Capabilities, direction: Direction) -> str:
     return f"left alone, it holds {watts(fallback.power_w)} after {fallback.after_s:g} s"
 
 
-def _warnings(configuration: Configuration, devices: Sequence[Device]) -> list[str]:
+def counting_lines(count: HouseCount) -> list[tuple[str, str]]:
+    """What counts by § 14a EnWG and the minimum power that follows, formula and clause included."""
+    found = list(minimum_power_lines(count.minimum))
+    found += [("Counts not", f"{name}: {reason}") for name, reason in count.excluded]
+    by_choice = sorted(count.controllable - count.minimum.counted_names)
+    if by_choice:
+        text = f"{', '.join(by_choice)}: falls under limits by choice, without a part in the minimum"
+        found.append(("By choice", text))
+    return found
+
+
+def _warnings(configuration: Configuration, devices: Sequence[Device], count: HouseCount) -> list[str]:
     found = []
     if not devices:
         found.append(
             "No device is configured: a limit of the Steuerbox would be accepted without any effect."
+        )
+    elif not count.controllable and configuration.eebus.switches.consumption_limits:
+        found.append(
+            "No device counts as controllable: a limit on consumption would be accepted without any effect."
         )
     if configuration.grid_connection_point.meter is None:
         found.append(
@@ -176,4 +192,10 @@ def _warnings(configuration: Configuration, devices: Sequence[Device]) -> list[s
         > configuration.grid_connection_point.contractual_consumption_w
     ):
         found.append("The failsafe limit is above what the grid connection is made for: it limits nothing.")
+    minimum = count.minimum.ems
+    if minimum is not None and configuration.eebus.failsafe.consumption_w < minimum.power_w:
+        found.append(
+            f"The failsafe limit of {watts(configuration.eebus.failsafe.consumption_w)} is below the minimum "
+            f"power of {watts(minimum.power_w)}: you may set eebus.failsafe.consumption_w that high."
+        )
     return found

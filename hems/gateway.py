@@ -25,6 +25,7 @@ from hems.config import Configuration
 from hems.control.loop import Controlled, ControlLoop
 from hems.control.progress import Milestone, Progress
 from hems.control.status import ControlStatus
+from hems.counting import count_house
 from hems.devices import Device
 from hems.eebus_side import make_gateway, node_settings
 from hems.equipment import make_devices, make_meter
@@ -98,14 +99,15 @@ class RunningGateway:
         """The connection to the MQTT broker, if the configuration names one."""
         self.context = Context(clock=clock, broker=self.broker)
         self._devices = devices = make_devices(configuration, registry, self.context)
-        self._proofs = fallback_proofs(configuration, devices, stored.failsafe)
+        self._count = count_house(configuration, devices)
+        self._proofs = fallback_proofs(configuration, devices, stored.failsafe, self._count.controllable)
         self._measurements = Measurements()
         self._energies = Energies(stored.energies)
         self._energies_on_disk = _totals_wh(self._energies)
         self._own_limit_w = stored.own_limit_w if takes_own_limit(configuration) else None
         self._recorder = OrderRecorder(records.append, clock, self._energies)
         self.control = ControlLoop(
-            devices=_in_priority_order(configuration, devices),
+            devices=_in_priority_order(configuration, devices, self._count.controllable),
             meter=make_meter(configuration, registry, self.context),
             clock=clock,
             measurements=self._measurements,
@@ -293,7 +295,9 @@ class RunningGateway:
             raise RequestRefused(
                 f"The defaults are in force until the next start, but could not be stored: {error}"
             ) from error
-        self._proofs = fallback_proofs(self._configuration, self._devices, StoredFailsafe())
+        self._proofs = fallback_proofs(
+            self._configuration, self._devices, StoredFailsafe(), self._count.controllable
+        )
 
     def _control_box(self, system: ControllableSystemStatus) -> dict[str, Any]:
         box = self.node.trust.control_box()
@@ -312,11 +316,13 @@ class RunningGateway:
         return found
 
 
-def _in_priority_order(configuration: Configuration, devices: Sequence[Device]) -> list[Controlled]:
+def _in_priority_order(
+    configuration: Configuration, devices: Sequence[Device], controllable: frozenset[str]
+) -> list[Controlled]:
     """The devices with what the configuration says about them; the first is served first."""
     pairs = zip(configuration.devices, devices, strict=True)
     ordered = sorted(pairs, key=lambda pair: pair[0].priority)
-    return [Controlled(device, settings.controllable) for settings, device in ordered]
+    return [Controlled(device, device.name in controllable) for _, device in ordered]
 
 
 def _totals_wh(energies: Energies) -> dict[str, float]:

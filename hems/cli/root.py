@@ -15,7 +15,15 @@ from hems.cli.lazy import LazyGroup
         "check": ("hems.cli.check:check", "Check the configuration and tell what it means."),
         "config": ("hems.cli.config:config", "Describe the configuration file."),
         "status": ("hems.cli.status:status", "Show limits, states and devices of the running gateway."),
+        "minimum-power": (
+            "hems.cli.minimum_power:minimum_power_command",
+            "Calculate the minimum power that the grid operator must leave.",
+        ),
         "pair": ("hems.cli.pair:pair", "Decide which peers are trusted."),
+        "factory-reset": (
+            "hems.cli.factory_reset:factory_reset",
+            "Forget what the Steuerbox wrote.",
+        ),
         "identity": ("hems.cli.identity:identity", "Show what the installer of the Steuerbox needs."),
     },
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -4,6 +4,7 @@ Everything here is declarative. Field descriptions are shown by the editor, by `
 messages about mistakes; every number carries its unit and its range.
 """
 
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
@@ -299,9 +300,28 @@ class DeviceSettings(Section):
         description="Who gets power first while it is scarce: 1 is served before 2.",
         json_schema_extra=_unit("rank"),
     )
-    controllable: bool = Field(
-        default=True,
-        description="Counts as a controllable device (§ 14a EnWG): its draw falls under consumption limits.",
+    consumer_class: Literal["charge_point", "heat_pump", "cooling", "storage"] | None = Field(
+        default=None,
+        alias="class",
+        description="Class by § 14a EnWG; null takes what the adapter says. A heating rod is a heat_pump.",
+    )
+    connection_power_w: float | None = Field(
+        default=None,
+        ge=0.0,
+        le=_MAX_POWER_W,
+        description="Connection power in watts, of a battery that of charging; null takes the type plate.",
+        json_schema_extra=_unit("W"),
+    )
+    commissioned: date | None = Field(
+        default=None, description="Day on which it was put into operation: before 2024 it need not take part."
+    )
+    control: Literal["ems", "direct"] = Field(
+        default="ems",
+        description="`ems`: shares one limit with the others; `direct`: it has a limit of its own.",
+    )
+    controllable: bool | None = Field(
+        default=None,
+        description="Whether its draw falls under consumption limits; null decides by § 14a EnWG.",
     )
     adapter: SerializeAsAny[BaseModel] = Field(
         description="How the device is reached; `type` says which way."

@@ -23,6 +23,7 @@ def house(tmp_path: Path) -> Path:
     path.write_text(
         "devices:\n"
         "  - name: battery\n"
+        "    controllable: true\n"
         "    adapter: {type: simulated, max_power_w: 4000.0}\n"
     )  # fmt: skip
     return path

@@ -1,11 +1,13 @@
 """What `hems check` tells: the meaning of a configuration and the proof for a dead gateway."""
 
 from dataclasses import dataclass
+from datetime import date
 
 import pytest
 
 from eebus.usecases.events import StoredFailsafe
 from hems.config import Configuration, DeviceSettings, EebusSettings, FailsafeSettings
+from hems.counting import count_house
 from hems.devices import (
     Capabilities,
     DeviceSample,
@@ -16,7 +18,7 @@ from hems.devices import (
     Readback,
     Setpoint,
 )
-from hems.explanation import explain
+from hems.explanation import counting_lines, explain
 
 WALLBOX_POWERS = FeasiblePowers((PowerRange(0.0, 0.0), PowerRange(4140.0, 11040.0)))
 
@@ -53,7 +55,7 @@ def inverter(fallback_w: float | None) -> Capabilities:
 
 
 def house(
-    *capabilities: Capabilities, controllable: bool = True, production_w: float | None = None
+    *capabilities: Capabilities, controllable: bool | None = None, production_w: float | None = None
 ) -> tuple[Configuration, list[OfflineDevice]]:
     settings = tuple(
         DeviceSettings(
@@ -114,3 +116,66 @@ def test_a_house_without_devices_or_meter_is_warned() -> None:
     warnings = " ".join(explain(*house()).warnings)
     assert "No device is configured" in warnings
     assert "No meter is configured" in warnings
+
+
+def test_counting_and_the_minimum_power_are_explained_with_formula_and_clause() -> None:
+    explanation = explain(*house(wallbox(0.0), wallbox(0.0), inverter(None)))
+    told = dict(explanation.lines)
+    assert told["n"] == "2 behind the energy management, simultaneity factor 0.80"
+    assert told["Minimum"] == "4.2 + (2 − 1) · 0.80 · 4.2 = 7.56 kW (4.5.2)"
+    assert any("below the minimum power of 7.56 kW" in warning for warning in explanation.warnings)
+
+
+def with_settings(name: str, **update: object) -> tuple[Configuration, list[OfflineDevice]]:
+    configuration, devices = house(wallbox(0.0), wallbox(0.0))
+    changed = tuple(
+        settings.model_copy(update=update) if settings.name == name else settings
+        for settings in configuration.devices
+    )
+    return configuration.model_copy(update={"devices": changed}), devices
+
+
+@pytest.mark.parametrize(
+    ("update", "reason"),
+    [
+        ({"controllable": False}, "left out by the configuration"),
+        ({"connection_power_w": 3700.0}, "3.70 kW is not above 4.20 kW (2.4.1)"),
+        ({"commissioned": date(2023, 12, 31)}, "in operation since 2023-12-31, before 2024-01-01"),
+    ],
+)
+def test_a_device_that_does_not_count_is_named_with_the_reason(
+    update: dict[str, object], reason: str
+) -> None:
+    configuration, devices = with_settings("device1", **update)
+    count = count_house(configuration, devices)
+    assert count.controllable == {"device0"}
+    assert any(
+        label == "Counts not" and text.startswith(f"device1: {reason}")
+        for label, text in counting_lines(count)
+    )
+
+
+def test_an_old_or_small_device_takes_part_by_choice() -> None:
+    old = count_house(*with_settings("device1", commissioned=date(2020, 1, 1), controllable=True))
+    assert old.minimum.consumers == 2
+    assert old.controllable == {"device0", "device1"}
+    small = count_house(*with_settings("device1", connection_power_w=3700.0, controllable=True))
+    assert small.minimum.consumers == 1
+    assert small.controllable == {"device0", "device1"}
+    assert "By choice" in dict(counting_lines(small))
+
+
+def test_a_device_under_direct_control_has_its_own_minimum() -> None:
+    count = count_house(*with_settings("device1", control="direct"))
+    assert count.direct == {"device1"}
+    assert [each.power_w for each in count.minimum.direct] == [4200.0]
+    assert count.minimum.consumers == 1
+
+
+def test_the_class_can_be_named_where_the_adapter_cannot_know_it() -> None:
+    configuration, _ = with_settings("device1", consumer_class="heat_pump", connection_power_w=20_000.0)
+    other = Capabilities(Kind.OTHER, 20_000.0, consumption=WALLBOX_POWERS)
+    count = count_house(configuration, [OfflineDevice("device0", other), OfflineDevice("device1", other)])
+    assert count.controllable == {"device1"}
+    assert count.minimum.ems is not None
+    assert count.minimum.ems.power_w == 8000.0
