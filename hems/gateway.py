@@ -38,7 +38,7 @@ from hems.metering.energies import Energies
 from hems.metering.measurements import Measurements
 from hems.northbound.home_assistant.site import Site
 from hems.northbound.moment import Moment
-from hems.northbound.mqtt.making import make_broker, site_of, takes_own_limit
+from hems.northbound.mqtt.making import appliances_of, make_broker, site_of, takes_own_limit
 from hems.northbound.refusal import RequestRefused
 from hems.northbound.view import (
     Instant,
@@ -212,7 +212,7 @@ class RunningGateway:
 
     def site(self) -> Site:
         """What there is to show."""
-        return site_of(self._configuration, self._ski, self.control.status())
+        return site_of(self._configuration, self._ski, appliances_of(self.control.status()))
 
     def set_own_limit(self, value_w: float | None, channel: str) -> None:
         """Take the own limit of the people of the house, or lift it with None; it survives a restart."""

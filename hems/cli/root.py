@@ -24,6 +24,7 @@ from hems.cli.lazy import LazyGroup
             "hems.cli.factory_reset:factory_reset",
             "Forget what the Steuerbox wrote.",
         ),
+        "mqtt": ("hems.cli.mqtt:mqtt", "Show what is published by MQTT."),
         "identity": ("hems.cli.identity:identity", "Show what the installer of the Steuerbox needs."),
     },
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -7,7 +7,7 @@ from eebus.ids import Ski
 from hems import __version__
 from hems.config import Configuration
 from hems.control.status import ControlStatus
-from hems.devices import Direction
+from hems.devices import Capabilities, Direction, Kind
 from hems.northbound.home_assistant.site import Appliance, Site
 from hems.northbound.mqtt.topics import Topics, gateway_id
 from hems.vault import serial_of
@@ -32,8 +32,24 @@ def make_broker(configuration: Configuration, ski: Ski, clock: Clock) -> "Broker
     return BrokerConnection(configuration.mqtt, f"eebus-hems-{topics.gateway}", topics.status, clock)
 
 
-def site_of(configuration: Configuration, ski: Ski, control: ControlStatus) -> Site:
-    """The shape of the gateway; that of a device may become more exact once it is connected."""
+def appliance_of(name: str, capabilities: Capabilities) -> Appliance:
+    """A device by what it can be told; inverters also count while they cannot be told anything."""
+    consumption = capabilities.consumption is not None or capabilities.kind is not Kind.INVERTER
+    production = capabilities.production is not None or capabilities.kind is Kind.INVERTER
+    sides = ((Direction.CONSUMPTION, consumption), (Direction.PRODUCTION, production))
+    return Appliance(name, capabilities.kind, tuple(direction for direction, counts in sides if counts))
+
+
+def appliances_of(control: ControlStatus) -> tuple[Appliance, ...]:
+    """The devices as control sees them now."""
+    return tuple(
+        Appliance(device.name, device.kind, tuple(lane.direction for lane in device.lanes))
+        for device in control.devices
+    )
+
+
+def site_of(configuration: Configuration, ski: Ski, appliances: tuple[Appliance, ...]) -> Site:
+    """The shape of the gateway."""
     switches = configuration.eebus.switches
     served = (
         (Direction.CONSUMPTION, switches.consumption_limits),
@@ -46,10 +62,7 @@ def site_of(configuration: Configuration, ski: Ski, control: ControlStatus) -> S
         topics=topics_of(configuration, ski),
         directions=tuple(direction for direction, is_served in served if is_served),
         has_meter=configuration.grid_connection_point.meter is not None,
-        appliances=tuple(
-            Appliance(device.name, device.kind, tuple(lane.direction for lane in device.lanes))
-            for device in control.devices
-        ),
+        appliances=appliances,
         own_limit_most_w=most_own_limit_w(configuration) if takes_own_limit(configuration) else None,
     )
 
