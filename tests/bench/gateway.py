@@ -64,12 +64,12 @@ async def measure(go_program: Path, directory: Path) -> list[Figure]:
             ski = (await gateway.status())["ski"]
             await box.start(port=PORT, partners=[Partner(ski)], dial=False)
             await gateway.command("pair", "accept", box.ski, "--as", "control-box")
-            rounds = [await _round(box, ski, 0, devices, listening_s)]
+            rounds = [await _round(box, gateway, 0, devices, listening_s)]
             while len(rounds) < ROUNDS:
                 since = box.now
                 await gateway.kill()
                 gateway, listening_s = await _started(folder, house_host)
-                rounds.append(await _round(box, ski, since, devices, listening_s))
+                rounds.append(await _round(box, gateway, since, devices, listening_s))
             running = await _running_costs(gateway)
             await gateway.stop()
         finally:
@@ -126,9 +126,10 @@ async def _listens(host: Host) -> bool:
     return any(row[1].endswith(f":{PORT:04X}") and row[3] == listen_state for row in columns)
 
 
-async def _round(box: GoPeer, ski: str, since: int, devices: JsonPeer, listening_s: float) -> Round:
+async def _round(box: GoPeer, gateway: Gateway, since: int, devices: JsonPeer, listening_s: float) -> Round:
     """Free all wallboxes, then order 0 W and see when each was told and asked."""
-    await box.ready_to_control(ski, since, timeout_s=40.0)
+    await box.ready_to_control((await gateway.status())["ski"], since, timeout_s=40.0)
+    await gateway.wait_until(lambda status: status["control_box"]["heartbeat_age_s"] is not None)
     await _wait_until_all_hold(devices, FREE_A)
     position = (await devices.call("requests", since=10**9))["next"]
     written = await box.limit("consumption", 0)

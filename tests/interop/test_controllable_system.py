@@ -35,6 +35,12 @@ class Pair:
     house_host: Host
 
 
+async def in_control(box: GoPeer, home: HousePeer, since: int = 0, timeout_s: float = 15.0) -> None:
+    """Wait until the box can write limits and the house has heard the heartbeat that a limit needs."""
+    await box.ready_to_control(home.ski, since, timeout_s)
+    await home.wait_until(lambda view: view.heartbeat_age_s is not None)
+
+
 @pytest.fixture
 async def pair(network: Network, go: StartGo, house: StartHouse) -> Pair:
     """Connect a box with a house, both in init."""
@@ -43,7 +49,7 @@ async def pair(network: Network, go: StartGo, house: StartHouse) -> Pair:
     await box.start(port=PORT, partners=[Partner(home.ski)], dial=False)
     await home.start(port=PORT, partners=[Partner(box.ski, BOX, PORT)])
     await home.accept(box.ski)
-    await box.ready_to_control(home.ski)
+    await in_control(box, home)
     return Pair(box, home, box_host, house_host)
 
 
@@ -61,7 +67,7 @@ async def test_we_dial_by_address_and_are_refused_until_the_box_trusts_us(
     await home.wait_for("ConnectionEnded", ski=box.ski)
     assert box.events("use_case_support") == []
     await box.pair(Partner(home.ski))
-    await box.ready_to_control(home.ski)
+    await in_control(box, home)
     assert (await box.limit("consumption", 4200)).accepted
 
 
@@ -71,7 +77,7 @@ async def test_it_works_again_after_restarts_of_either_side(
     await pair.box.kill()
     box = await go("box", pair.box_host)
     await box.start(port=PORT, dial=False, partners=[Partner(pair.house.ski)])
-    await box.ready_to_control(pair.house.ski)
+    await in_control(box, pair.house)
     assert (await box.limit("consumption", 4100)).accepted
 
     await pair.house.kill()
@@ -79,7 +85,7 @@ async def test_it_works_again_after_restarts_of_either_side(
     home = await house("house", pair.house_host)
     await home.start(port=PORT, partners=[Partner(box.ski, BOX, PORT)])
     assert (await home.view()).trusted == (box.ski,)
-    await box.ready_to_control(home.ski, since)
+    await in_control(box, home, since)
     assert (await box.limit("consumption", 4000)).accepted
 
 
@@ -99,7 +105,7 @@ async def test_box_dials_us_after_mdns_and_is_pending_until_accepted(
     assert await home.state("consumption") == "init"
 
     await home.accept(box.ski)
-    await box.ready_to_control(home.ski)
+    await in_control(box, home)
     assert (await box.limit("consumption", 1000)).accepted
     assert (await home.view()).pairing_requests == ()
 
@@ -107,7 +113,7 @@ async def test_box_dials_us_after_mdns_and_is_pending_until_accepted(
     since = box.now
     home = await house("house", house_host)
     await home.start(port=PORT, announce=True)
-    await box.ready_to_control(home.ski, since)
+    await in_control(box, home, since)
     assert (await box.limit("consumption", 1100)).accepted
 
 
@@ -118,7 +124,7 @@ async def test_one_connection_is_left_when_both_sides_dial(
     await home.start(port=PORT, partners=[Partner(box.ski, BOX, PORT)])
     await home.accept(box.ski)
     await box.start(port=PORT, partners=[Partner(home.ski, HOUSE, PORT)])
-    await box.ready_to_control(home.ski)
+    await in_control(box, home)
     await asyncio.sleep(3.5)  # the box dials within 3 s, and doubles are settled
     assert (await home.view()).connected == (box.ski,)
     since = box.now
@@ -326,7 +332,7 @@ async def test_cable_plugged_in_late(network: Network, go: StartGo, house: Start
     assert (await home.view()).announced == ()
     house_host.set_address(HOUSE)
     house_host.plug()
-    await box.ready_to_control(home.ski, timeout_s=30)
+    await in_control(box, home, timeout_s=30)
     await home.wait_until(lambda view: HOUSE in view.announced)
 
 
@@ -348,11 +354,11 @@ async def test_address_changed(network: Network, go: StartGo, house: StartHouse,
     await home.start(port=PORT, announce=True)
     await home.accept(box.ski)
     await box.start(port=PORT, mdns=True, dial=False, partners=[Partner(home.ski)])
-    await box.ready_to_control(home.ski)
+    await in_control(box, home)
     since = box.now
     house_host.set_address(MOVED)
     await home.wait_until(lambda view: MOVED in view.announced and HOUSE not in view.announced)
-    await box.ready_to_control(home.ski, since, timeout_s=20 if bigger_ski else 100)
+    await in_control(box, home, since, timeout_s=20 if bigger_ski else 100)
     assert (await box.limit("consumption", 4200)).accepted
 
 

@@ -110,6 +110,14 @@ class Setting:
         return self.home.house
 
 
+async def in_control(
+    box: GoPeer, gateway: Gateway, ski: str, since: int = 0, timeout_s: float = 15.0
+) -> None:
+    """Wait until the box can write limits and the gateway has heard the heartbeat that a limit needs."""
+    await box.ready_to_control(ski, since, timeout_s)
+    await gateway.wait_until(lambda status: status["control_box"]["heartbeat_age_s"] is not None)
+
+
 @pytest.fixture
 async def setting(network: Network, go: StartGo, home: Home) -> Setting:
     """Let the gateway dial a box at its address after ``hems pair accept``."""
@@ -120,7 +128,7 @@ async def setting(network: Network, go: StartGo, home: Home) -> Setting:
     ski = (await gateway.status())["ski"]
     await box.start(port=PORT, partners=[Partner(ski)], dial=False)
     await gateway.command("pair", "accept", box.ski, "--as", "control-box")
-    await box.ready_to_control(ski)
+    await in_control(box, gateway, ski)
     return Setting(box, host, gateway, home, ski)
 
 
@@ -148,13 +156,13 @@ async def test_box_that_found_us_by_mdns_waits_for_hems_pair_accept(
     assert await gateway.limit("consumption") == Limit("init", FAILSAFE_W, "self_imposed", "LPC-901/1")
 
     await gateway.command("pair", "accept", box.ski, "--as", "control-box")
-    await box.ready_to_control(ski)
+    await in_control(box, gateway, ski)
     assert (await box.limit("consumption", 5000)).accepted
 
     await gateway.stop()
     since = box.now
     gateway = await home.run()
-    await box.ready_to_control(ski, since, timeout_s=30)
+    await in_control(box, gateway, ski, since, timeout_s=30)
     assert (await box.limit("consumption", 5100)).accepted
 
     await gateway.command("pair", "remove", box.ski)
@@ -275,7 +283,7 @@ async def test_failsafe_values_survive_a_kill_and_limit_before_any_communication
 
     seen = setting.box.now
     setting.box_host.plug()
-    await setting.box.ready_to_control(setting.ski, seen, timeout_s=40)
+    await in_control(setting.box, gateway, setting.ski, seen, timeout_s=40)
     assert (await setting.box.limit("consumption", 7000)).accepted
     assert await gateway.limit("consumption") == Limit("limited", 7000, "grid_operator", "LPC-904")
 
