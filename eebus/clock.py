@@ -35,7 +35,9 @@ class SystemClock:
 class FakeClock:
     """A clock that moves only when told to; for tests of shells."""
 
-    def __init__(self, start_s: float = 1000.0, utc: datetime = datetime(2026, 1, 31, 10, 0, tzinfo=UTC)) -> None:
+    def __init__(
+        self, start_s: float = 1000.0, utc: datetime = datetime(2026, 1, 31, 10, 0, tzinfo=UTC)
+    ) -> None:
         self._now_s = start_s
         self._offset_s = utc.timestamp() - start_s
 
