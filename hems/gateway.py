@@ -274,6 +274,13 @@ class RunningGateway:
         except (LocalError, StoreError) as error:
             raise RequestRefused(str(error)) from error
 
+    def enter_pin(self, ski: Ski, pin: str) -> None:
+        """Give a peer the PIN that it demands. Raises RequestRefused."""
+        try:
+            self.node.enter_pin(ski, pin)
+        except LocalError as error:
+            raise RequestRefused(str(error)) from error
+
     async def remove(self, ski: Ski) -> None:
         """Trust a peer no longer. Raises RequestRefused."""
         try:

@@ -12,6 +12,7 @@ from eebus.io.events import (
     PeerConnected,
     PeerDisconnected,
     PeerRemovedPairing,
+    PinAnswer,
     PinDemanded,
     ShipIdChanged,
     TrustChanged,
@@ -119,7 +120,12 @@ def _(event: PeerRemovedPairing) -> str:
 
 @sentence.register
 def _(event: PinDemanded) -> str:
-    return f"Peer {short(event.ski)} demands a PIN, which this gateway does not send"
+    return f"Peer {short(event.ski)} demands a PIN: hems pair pin {event.ski} PIN"
+
+
+@sentence.register
+def _(event: PinAnswer) -> str:
+    return f"Peer {short(event.ski)} " + ("took the PIN" if event.accepted else "says that the PIN is wrong")
 
 
 @sentence.register

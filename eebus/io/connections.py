@@ -41,6 +41,7 @@ from eebus.ship.doubles import (
 )
 from eebus.ship.effects import EndCause
 from eebus.ship.identity import PeerCertificate
+from eebus.ship.pin_guard import PinGuard
 
 _log = logging.getLogger(__name__)
 _CLOSE_DOUBLE = 4001
@@ -120,6 +121,8 @@ class Connections:
         uniform: Callable[[float, float], float],
         plan: Callable[[float | None], None],
         recorder: FrameRecorder | None,
+        pins: PinGuard,
+        strict_doubles: bool,
     ) -> None:
         self._own_ski = own_ski
         self._ship = ship
@@ -131,6 +134,8 @@ class Connections:
         self._uniform = uniform
         self._plan = plan
         self._recorder = recorder
+        self._pins = pins
+        self._strict_doubles = strict_doubles
         self._peers: dict[Ski, _Peer] = {}
         self._by_number: dict[int, _Peer] = {}
         self._strangers: dict[int, str] = {}
@@ -275,7 +280,8 @@ class Connections:
 
     def _peer(self, ski: Ski) -> _Peer:
         if ski not in self._peers:
-            self._peers[ski] = _Peer(ski, PeerConnections(self._own_ski, ski))
+            connections = PeerConnections(self._own_ski, ski, strict=self._strict_doubles)
+            self._peers[ski] = _Peer(ski, connections)
         return self._peers[ski]
 
     def _register(self, record: _Peer) -> int:
@@ -293,7 +299,8 @@ class Connections:
             if pump.ping_overdue:
                 record.connections.ping_missed(other)
         self._owner.knocked(peer, address)
-        machine = ShipConnection(role, self._ship, self._owner.judge(peer), peer_ski=record.ski)
+        trust = self._owner.judge(peer)
+        machine = ShipConnection(role, self._ship, trust, peer_ski=record.ski, pins=self._pins)
         pump = Pump(link, machine, self, self._clock, number=number, address=address, recorder=self._recorder)
         record.pumps[number] = pump
         record.was_up = True

@@ -56,8 +56,10 @@ class Dialer:
         self._admit = admit
         self._now = now
 
-    async def dial(self, ski: Ski, targets: Sequence[Target], still_wanted: Callable[[], bool]) -> Dialled:
-        """Try the targets in turn.
+    async def dial(
+        self, ski: Ski | None, targets: Sequence[Target], still_wanted: Callable[[], bool]
+    ) -> Dialled:
+        """Try the targets in turn; without an SKI whoever answers is taken.
 
         ``still_wanted`` is asked just before the upgrade request, the point of no return (SHIP reference
         12.4): False raises DialDropped. Raises RemoteError with all reasons when no target works.
@@ -74,7 +76,7 @@ class Dialer:
                 failures.append(f"{target.host}:{target.port} {error}")
         raise RemoteError("; ".join(failures) or "no address known")
 
-    async def _try(self, ski: Ski, target: Target, still_wanted: Callable[[], bool]) -> Dialled:
+    async def _try(self, ski: Ski | None, target: Target, still_wanted: Callable[[], bool]) -> Dialled:
         dialled_at = self._now()
         async with asyncio.timeout(self._settings.target_wait_s):
             dialled = await _connect(target)

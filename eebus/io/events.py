@@ -73,10 +73,25 @@ class PeerRemovedPairing:
 
 @dataclass(frozen=True, slots=True)
 class PinDemanded:
-    """The peer wants a PIN, which we do not send."""
+    """The peer wants a PIN: a person has to enter it (``Node.enter_pin``)."""
 
     ski: Ski
     state: PinState
+
+
+@dataclass(frozen=True, slots=True)
+class PinAnswer:
+    """The peer took the PIN that a person entered, or says that it is wrong."""
+
+    ski: Ski
+    accepted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PinGiven:
+    """The peer has given our own PIN."""
+
+    ski: Ski
 
 
 @dataclass(frozen=True, slots=True)

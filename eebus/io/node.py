@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Seque
 from typing import TypeVar
 
 from eebus.clock import Clock
-from eebus.errors import DecodeError, RemoteError
+from eebus.errors import DecodeError, LocalError, RemoteError
 from eebus.ids import PeerRole, ShipId, Ski
 from eebus.io.addresses import AddressBook, PeerAddress
 from eebus.io.alarm import Alarm
@@ -25,7 +25,9 @@ from eebus.io.events import (
     PeerConnected,
     PeerDisconnected,
     PeerRemovedPairing,
+    PinAnswer,
     PinDemanded,
+    PinGiven,
     ShipIdChanged,
     ShipIdLearned,
     TrustChanged,
@@ -45,6 +47,8 @@ from eebus.ship.connection import (
     Ended,
     PeerPending,
     PeerShipId,
+    PeerVerified,
+    PinAnswered,
     PinRequired,
     ShipEffect,
     ShipRole,
@@ -55,6 +59,7 @@ from eebus.ship.connection import (
 from eebus.ship.dialing import SILENT
 from eebus.ship.effects import Direction, EndCause
 from eebus.ship.identity import Identity, PeerCertificate
+from eebus.ship.pin_guard import PinGuard
 from eebus.ship.service import build_txt, host_label, instance_label, parse_txt
 from eebus.ship.trust import ShipIdCheck, TrustList
 from eebus.spine.effects import SpineEffect
@@ -85,6 +90,7 @@ class Node:
         random: Callable[[float, float], float] = randomness.uniform,
         ship: ShipSettings | None = None,
         recorder: FrameRecorder | None = None,
+        pins: PinGuard | None = None,
     ) -> None:
         self._identity = identity
         self._ship = ship or ShipSettings(local_ship_id=ship_id)
@@ -93,6 +99,7 @@ class Node:
         self._settings = settings
         self._clock = clock
         self._on_event = on_event
+        self._pins = pins or PinGuard()
         self._book = AddressBook(settings.peers)
         self._turns = TurnRunner(self, persist)
         self._alarm = Alarm(clock, self._next_deadline, self._on_time)
@@ -108,6 +115,8 @@ class Node:
             uniform=random,
             plan=self._alarm.plan,
             recorder=recorder,
+            pins=self._pins,
+            strict_doubles=settings.strict_double_connections,
         )
         self._listener = Listener(tls, settings.listener, self, clock)
         self._mdns: Mdns | None = None
@@ -275,6 +284,17 @@ class Node:
         self._trust.refuse(ski)
         self._connections.set_trust(ski, Trust.REFUSED)
 
+    def enter_pin(self, ski: Ski, pin: str) -> None:
+        """Give a connected peer the PIN that it demands.
+
+        Raises LocalError for an unusable PIN, and when the peer is not trusted or not connected.
+        """
+        pumps = list(self._connections.pumps(ski))
+        if self.trust.get(ski) is None or not pumps:
+            raise LocalError("a PIN is given to a trusted peer while it is connected")
+        for pump in pumps:
+            pump.enter_pin(pin)
+
     def disconnect(self, ski: Ski) -> None:
         """Close the connections of a peer in an orderly way; a trusted one is dialled again later."""
         self.close_peer(ski, "close")
@@ -308,6 +328,7 @@ class Node:
         self._connections.let_go(ski)
         self._connections.set_trust(ski, Trust.REFUSED)
         self._book.forget(ski)
+        self._pins.forget([ski])
         self.emit(TrustChanged(ski, None))
 
     # -- time ----------------------------------------------------------------------------------------
@@ -425,6 +446,10 @@ class Node:
                 self._check_ship_id(ski, ship_id)
             case PinRequired(state):
                 self.emit(PinDemanded(ski, state))
+            case PinAnswered(accepted):
+                self.emit(PinAnswer(ski, accepted))
+            case PeerVerified():
+                self.emit(PinGiven(ski))
             case Ended(cause, text):
                 _log.info("connection to %s ended: %s", short(ski), text)
                 self.emit(ConnectionEnded(ski, cause, text, silent=cause in SILENT))

@@ -18,6 +18,7 @@ from eebus.ship.connection import (
     SpineMessage,
     Trust,
 )
+from eebus.ship.pin_guard import check_pin
 
 _log = logging.getLogger(__name__)
 
@@ -116,6 +117,11 @@ class Pump:
     def set_trust(self, trust: Trust) -> None:
         """Tell the peer what a person decided."""
         self._ask(lambda now: self._machine.set_trust(trust, now))
+
+    def enter_pin(self, pin: str) -> None:
+        """Give the peer the PIN that a person entered. Raises LocalError for an unusable one."""
+        checked = check_pin(pin)
+        self._ask(lambda now: self._machine.enter_pin(checked, now))
 
     def close(self, text: str = "close") -> None:
         """End in the way of the phase."""

@@ -37,6 +37,8 @@ class NodeSettings:
     """Dial trusted peers; False: wait to be dialled."""
     peers: tuple[PeerAddress, ...] = ()
     """Peers at fixed addresses."""
+    strict_double_connections: bool = False
+    """Certification only: end the older of two connections at once (see ``PeerConnections``)."""
     tls_wait_s: float = 10.0
     upgrade_wait_s: float = 10.0
     dial_wait_s: float = 5.0

@@ -235,11 +235,14 @@ class NodeTls:
         """The context for one accepted connection."""
         return ConnectionContext.make(self._server, admit, send_alert, server_side=True)
 
-    def dialling(self, expected: Ski, admit: Admission, send_alert: AlertSender) -> ConnectionContext:
-        """The context for one connection to *expected*; any other SKI is refused inside the handshake."""
+    def dialling(self, expected: Ski | None, admit: Admission, send_alert: AlertSender) -> ConnectionContext:
+        """The context for one connection to *expected*; any other SKI is refused inside the handshake.
+
+        None takes whoever answers: for tools that first have to learn whom they reached.
+        """
 
         def admit_expected(peer: PeerCertificate) -> None:
-            if peer.ski != expected:
+            if expected is not None and peer.ski != expected:
                 raise RemoteError(f"expected SKI {expected}, the certificate belongs to {peer.ski}")
             admit(peer)
 

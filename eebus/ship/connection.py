@@ -10,8 +10,10 @@ from eebus.ship.effects import (
     Ended,
     PeerPending,
     PeerShipId,
+    PeerVerified,
     Phase,
     PhaseReached,
+    PinAnswered,
     PinRequired,
     PinState,
     SendMessage,
@@ -24,6 +26,7 @@ from eebus.ship.effects import (
 from eebus.ship.events import EXCESSIVE, UNPARSABLE, events_of
 from eebus.ship.frames import ExcessiveError, decode, encode_data
 from eebus.ship.machine import PHASES, Context, Event, Machine, State
+from eebus.ship.pin_guard import PinGuard, check_pin
 from eebus.ship.settings import ShipSettings
 
 __all__ = [
@@ -32,8 +35,11 @@ __all__ = [
     "Ended",
     "PeerPending",
     "PeerShipId",
+    "PeerVerified",
     "Phase",
     "PhaseReached",
+    "PinAnswered",
+    "PinGuard",
     "PinRequired",
     "PinState",
     "SendMessage",
@@ -57,11 +63,20 @@ class ShipConnection:
     further calls return nothing.
     """
 
-    def __init__(self, role: ShipRole, settings: ShipSettings, trust: Trust, *, peer_ski: Ski) -> None:
+    def __init__(
+        self,
+        role: ShipRole,
+        settings: ShipSettings,
+        trust: Trust,
+        *,
+        peer_ski: Ski,
+        pins: PinGuard | None = None,
+    ) -> None:
+        """``pins`` is the PIN of our node, shared by all its connections; without it we demand none."""
         self.role = role
         self.peer_ski = peer_ski
         self._settings = settings
-        self._context = Context(role, settings, trust)
+        self._context = Context(role, settings, trust, peer_ski, pins or PinGuard())
 
     @property
     def phase(self) -> Phase:
@@ -121,6 +136,13 @@ class ShipConnection:
                 return self._happen((Event.USER_REFUSES,), None, now)
             case Trust.UNDECIDED:
                 return []
+
+    def enter_pin(self, pin: str, now: float) -> list[ShipEffect]:
+        """A person entered the PIN that the peer demands; it is sent as soon as the peer takes one.
+
+        Raises LocalError unless it is 8 to 16 hexadecimal digits.
+        """
+        return self._happen((Event.USER_ENTERS_PIN,), check_pin(pin), now)
 
     def send_spine(self, datagram: bytes, now: float) -> list[ShipEffect]:  # noqa: ARG002 - like its siblings
         """Send the JSON text of ``{"datagram": […]}``. Raises LocalError outside the data exchange."""

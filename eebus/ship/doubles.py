@@ -87,12 +87,18 @@ class _Connection:
 
 
 class PeerConnections:
-    """All connections to one peer. ``opened_at`` and ``now`` are seconds of the same clock."""
+    """All connections to one peer. ``opened_at`` and ``now`` are seconds of the same clock.
 
-    def __init__(self, local_ski: Ski, remote_ski: Ski) -> None:
+    ``strict`` is the literal reading of TC_SHIP_CONN_001, for certification only: with the bigger SKI the
+    older connection ends as soon as the certificate of a newer one is verified. Against other products
+    that can end with no connection at all, until one side dials again.
+    """
+
+    def __init__(self, local_ski: Ski, remote_ski: Ski, *, strict: bool = False) -> None:
         if local_ski == remote_ski:
             raise LocalError("a connection to ourselves")
         self._bigger = local_ski > remote_ski
+        self._is_strict = strict and self._bigger
         self._connections: dict[int, _Connection] = {}
         self._owner: int | None = None
         self._settle_at: float | None = None
@@ -134,7 +140,7 @@ class PeerConnections:
                     del self._connections[number]
                     effects.append(DropDial(number))
         self._arm_settle(now)
-        return effects
+        return [*effects, *self._retire_older(connection, now)]
 
     def upgraded(self, connection: int, now: float) -> list[DoubleEffect]:
         """The WebSocket of a connection is up. Others that missed their last ping are dead (rule 7)."""
@@ -144,7 +150,7 @@ class PeerConnections:
         for number in self._live():
             if number != connection and self._connections[number].missed_ping:
                 effects += self._retire(number)
-        return [*effects, *self._leave_retiring(now)]
+        return [*effects, *self._leave_retiring(now), *self._retire_older(connection, now)]
 
     def mode_initialised(self, connection: int) -> None:
         """A valid connection mode initialisation arrived."""
@@ -229,6 +235,14 @@ class PeerConnections:
                 effects += self._retire(number)
             else:
                 self._settle_at = now + MIN_AGE_S
+        return [*effects, *self._leave_retiring(now)]
+
+    def _retire_older(self, newest: int, now: float) -> list[DoubleEffect]:
+        if not self._is_strict:
+            return []
+        opened_at = self._connections[newest].opened_at
+        older = [n for n in self._live() if n != newest and self._connections[n].opened_at <= opened_at]
+        effects = [effect for number in older for effect in self._retire(number)]
         return [*effects, *self._leave_retiring(now)]
 
     def _retire(self, connection: int) -> list[DoubleEffect]:

@@ -119,6 +119,18 @@ class PinRequired:
 
 
 @dataclass(frozen=True, slots=True)
+class PinAnswered:
+    """The peer took the PIN that a person entered, or says that it is wrong."""
+
+    accepted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PeerVerified:
+    """The peer has given our own PIN."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The connection is over. Comes exactly once, as the last effect of a connection."""
 
@@ -135,5 +147,7 @@ ShipEffect = (
     | PeerShipId
     | SpineMessage
     | PinRequired
+    | PinAnswered
+    | PeerVerified
     | Ended
 )

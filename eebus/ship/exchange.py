@@ -28,7 +28,8 @@ def ask_access_methods(context: Context, _message: object, _now: float) -> None:
 
     Older Go peers answer it only then, and take every other control message for an error.
     """
-    context.timers = {}
+    penalty = context.timers.get(Event.PIN_PENALTY_OVER)
+    context.timers = {} if penalty is None else {Event.PIN_PENALTY_OVER: penalty}
     if context.settings.ask_access_methods:
         context.access_methods_asked = True
         context.send(AccessMethodsRequest())
@@ -61,7 +62,7 @@ def _count_unparsable(context: Context, _message: object, _now: float) -> None:
 
 
 _DATA = State.DATA_EXCHANGE
-_AFTER_PROTOCOL = (State.PIN_ASK_INIT, State.PIN_ASK_PROCESS, _DATA)
+_AFTER_PROTOCOL = (State.PIN_ASK_INIT, State.PIN_ASK_PROCESS, State.PIN_CHECK_LISTEN, _DATA)
 
 _unreadable = close(EndCause.PROTOCOL_VIOLATION, "too many unreadable messages")
 

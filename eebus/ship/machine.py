@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from enum import IntEnum, auto
 from typing import Any
 
+from eebus.ids import Ski
 from eebus.ship.effects import (
     CloseTransport,
     EndCause,
     Ended,
     Phase,
     PhaseReached,
+    PinState,
     SendMessage,
     ShipEffect,
     ShipRole,
@@ -24,6 +26,7 @@ from eebus.ship.effects import (
 )
 from eebus.ship.frames import encode
 from eebus.ship.messages import Message, MessageProtocolHandshake
+from eebus.ship.pin_guard import PinGuard
 from eebus.ship.settings import ShipSettings
 from eebus.ship.text import cut
 
@@ -56,6 +59,7 @@ class State(IntEnum):
     PROTOCOL_OK = auto()
     PIN_ASK_INIT = auto()
     PIN_ASK_PROCESS = auto()
+    PIN_CHECK_LISTEN = auto()
     PIN_ASK_OK = auto()
     DATA_EXCHANGE = auto()
     ABORTING = auto()
@@ -81,6 +85,7 @@ PHASES: dict[State, Phase] = {
     State.PROTOCOL_OK: Phase.PROTOCOL,
     State.PIN_ASK_INIT: Phase.PIN,
     State.PIN_ASK_PROCESS: Phase.PIN,
+    State.PIN_CHECK_LISTEN: Phase.PIN,
     State.PIN_ASK_OK: Phase.DATA,
     State.DATA_EXCHANGE: Phase.DATA,
     State.ABORTING: Phase.CLOSING,
@@ -97,6 +102,7 @@ class Event(IntEnum):
     """The state was entered by the row before."""
     USER_ACCEPTS = auto()
     USER_REFUSES = auto()
+    USER_ENTERS_PIN = auto()
     CLOSE_REQUESTED = auto()
     TRANSPORT_CLOSED = auto()
 
@@ -108,6 +114,7 @@ class Event(IntEnum):
     PROTOCOL_TIMEOUT = auto()
     PIN_TIMEOUT = auto()
     PIN_LIMIT_REACHED = auto()
+    PIN_PENALTY_OVER = auto()
     ABORT_DELAY_OVER = auto()
     CLOSE_TIME_OVER = auto()
 
@@ -123,6 +130,8 @@ class Event(IntEnum):
     PIN_SATISFIED = auto()
     PIN_REQUIRED = auto()
     PIN_OPTIONAL = auto()
+    PIN_INPUT = auto()
+    PIN_ERROR = auto()
     PIN = auto()
     ACCESS_METHODS_REQUEST = auto()
     ACCESS_METHODS = auto()
@@ -146,6 +155,8 @@ class Context:
     role: ShipRole
     settings: ShipSettings
     trust: Trust
+    peer_ski: Ski
+    pins: PinGuard
     state: State = State.IDLE
     timers: dict[Event, float] = field(default_factory=dict)
     """Absolute deadlines by the event they raise."""
@@ -164,6 +175,11 @@ class Context:
     prolongations: int = 0
     selection: MessageProtocolHandshake | None = None
     access_methods_asked: bool = False
+    pin_demand: PinState | None = None
+    """What the peer demands of us, while it does."""
+    pin_input_permitted: bool = False
+    entered_pin: str | None = None
+    """Entered by a person, not yet sent."""
     early: list[SpineMessage] = field(default_factory=list)
     early_bytes: int = 0
     unparsable: int = 0

@@ -68,6 +68,18 @@ def remove(ski: Ski, config_path: Path | None, data_dir: Path | None, as_json: b
     _show(ask(find_data_dir(config_path, data_dir), "DELETE", f"/pairing/{ski}"), as_json)
 
 
+@pair.command()
+@click.argument("ski", type=_SkiType())
+@click.argument("pin")
+@config_option
+@data_dir_option
+@json_option
+def pin(ski: Ski, pin: str, config_path: Path | None, data_dir: Path | None, as_json: bool) -> None:
+    """Give the connected peer with this SKI the PIN that it demands."""
+    answer = ask(find_data_dir(config_path, data_dir), "POST", f"/pairing/{ski}/pin", {"pin": pin})
+    _show(answer, as_json)
+
+
 def _show(pairing: dict[str, Any], as_json: bool) -> None:
     if as_json:
         write_json(pairing)

@@ -46,6 +46,9 @@ class GatewayView(Protocol):
     async def accept(self, ski: Ski, role: PeerRole, *, replace: bool) -> None:
         """Trust a peer. Raises RequestRefused."""
 
+    def enter_pin(self, ski: Ski, pin: str) -> None:
+        """Give a peer the PIN that it demands. Raises RequestRefused."""
+
     async def remove(self, ski: Ski) -> None:
         """Trust a peer no longer. Raises RequestRefused."""
 
@@ -78,6 +81,10 @@ def make_application(gateway: GatewayView) -> Starlette:
         await gateway.remove(_ski(request))
         return JSONResponse(gateway.pairing())
 
+    async def enter_pin(request: Request) -> JSONResponse:
+        gateway.enter_pin(_ski(request), await _pin(request))
+        return JSONResponse(gateway.pairing())
+
     async def factory_reset(request: Request) -> JSONResponse:
         await gateway.factory_reset(forget_peers=await _forget_peers(request))
         return JSONResponse(gateway.status())
@@ -89,6 +96,7 @@ def make_application(gateway: GatewayView) -> Starlette:
             Route("/pairing", pairing),
             Route("/pairing/{ski}", accept, methods=["POST"]),
             Route("/pairing/{ski}", remove, methods=["DELETE"]),
+            Route("/pairing/{ski}/pin", enter_pin, methods=["POST"]),
             Route("/orders", orders),
             Route("/factory-reset", factory_reset, methods=["POST"]),
         ],
@@ -116,6 +124,13 @@ async def _decision(request: Request) -> tuple[PeerRole, bool]:
         return PeerRole(body["role"]), body.get("replace") is True
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise HTTPException(400, f"a JSON object with 'role' ({_ROLES}) is needed") from error
+
+
+async def _pin(request: Request) -> str:
+    try:
+        return str((await request.json())["pin"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise HTTPException(400, "a JSON object with 'pin' is needed") from error
 
 
 async def _forget_peers(request: Request) -> bool:

@@ -27,6 +27,7 @@ class MemoryGateway:
         self.trusted: dict[Ski, PeerRole] = {}
         self.replaced: list[bool] = []
         self.resets: list[bool] = []
+        self.pins: list[tuple[Ski, str]] = []
 
     def status(self) -> Mapping[str, Any]:
         return {"site": "Test"}
@@ -48,6 +49,9 @@ class MemoryGateway:
 
     async def remove(self, ski: Ski) -> None:
         self.trusted.pop(ski, None)
+
+    def enter_pin(self, ski: Ski, pin: str) -> None:
+        self.pins.append((ski, pin))
 
     async def factory_reset(self, *, forget_peers: bool) -> None:
         self.resets.append(forget_peers)
@@ -148,3 +152,12 @@ async def test_a_factory_reset_needs_its_confirmation(tmp_path: Path) -> None:
         await call(tmp_path, "POST", "/factory-reset", {"confirm": "factory-reset"})
         await call(tmp_path, "POST", "/factory-reset", {"confirm": "factory-reset", "forget_peers": True})
     assert gateway.resets == [False, True]
+
+
+async def test_a_pin_is_handed_on_to_the_peer_that_demands_it(tmp_path: Path) -> None:
+    gateway = MemoryGateway()
+    async with serving(gateway, tmp_path):
+        with pytest.raises(CommandFailed):
+            await call(tmp_path, "POST", f"/pairing/{SKI}/pin", {})
+        await call(tmp_path, "POST", f"/pairing/{SKI}/pin", {"pin": "1234ABCD"})
+    assert gateway.pins == [(SKI, "1234ABCD")]

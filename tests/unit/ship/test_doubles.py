@@ -222,3 +222,58 @@ def test_failed_dial_needs_no_probe() -> None:
     assert peer.ended(OUT, 1.0) == []
     peer.incoming_verified(IN, 2.0)
     assert peer.data_exchange(IN, 2.1) == [SessionStarts(IN, replaces=False)]
+
+
+# --- strict mode, for certification only ---
+
+
+def strict(own: Ski = BIG, other: Ski = SMALL) -> PeerConnections:
+    return PeerConnections(own, other, strict=True)
+
+
+def test_TC_SHIP_CONN_001_strict_the_older_connection_ends_when_the_newer_certificate_is_verified() -> None:
+    peer = strict()
+    peer.dial_started(OUT, 0.0)
+    peer.upgrade_requested(OUT, 0.1)
+    peer.upgraded(OUT, 0.2)
+    peer.mode_initialised(OUT)
+    assert peer.incoming_verified(IN, 0.3) == [Retire(OUT)]
+    assert peer.upgraded(IN, 0.4) == []
+    peer.ended(OUT, 0.5)
+    assert peer.data_exchange(IN, 0.6)[0] == SessionStarts(IN, replaces=False)
+
+
+def test_TC_SHIP_CONN_001_strict_an_older_connection_in_data_exchange_hands_its_session_over() -> None:
+    peer = strict()
+    peer.incoming_verified(IN, 0.0)
+    peer.upgraded(IN, 0.1)
+    peer.mode_initialised(IN)
+    peer.data_exchange(IN, 0.2)
+    assert peer.incoming_verified(3, 10.0) == [Retire(IN), SessionEnds()]
+    peer.upgraded(3, 10.1)
+    assert SessionStarts(3, replaces=False) in peer.data_exchange(3, 10.5)
+
+
+def test_TC_SHIP_CONN_001_strict_our_own_newer_dial_ends_the_older_connection_when_it_is_up() -> None:
+    peer = strict()
+    peer.dial_started(OUT, 0.0)
+    peer.upgrade_requested(OUT, 0.1)
+    peer.dial_started(4, 1.0)
+    peer.upgrade_requested(4, 1.1)
+    assert peer.upgraded(4, 1.2) == [Retire(OUT)]
+
+
+def test_TC_SHIP_CONN_001_strict_a_late_upgrade_of_the_older_one_does_not_end_the_newer_one() -> None:
+    peer = strict()
+    peer.dial_started(OUT, 0.0)
+    peer.upgrade_requested(OUT, 0.1)
+    peer.incoming_verified(IN, 0.2)
+    peer.upgraded(IN, 0.3)
+    assert Retire(IN) not in peer.upgraded(OUT, 0.4)
+
+
+def test_the_smaller_ski_never_acts_strictly() -> None:
+    peer = strict(SMALL, BIG)
+    peer.dial_started(OUT, 0.0)
+    peer.upgrade_requested(OUT, 0.1)
+    assert peer.incoming_verified(IN, 0.3) == []
