@@ -16,6 +16,16 @@ class Basis(StrEnum):
 
     CONTROLLABLE = "controllable"
     """Grid-effective draw of the controllable devices (BNetzA BK6-22-300, annex 1, 2.3)."""
+    CONNECTION = "connection"
+    """Import at the grid connection point, whatever causes it."""
+    PHASE_1 = "phase_1"
+    PHASE_2 = "phase_2"
+    PHASE_3 = "phase_3"
+    """Import over one phase."""
+    UNBALANCE_1 = "unbalance_1"
+    UNBALANCE_2 = "unbalance_2"
+    UNBALANCE_3 = "unbalance_3"
+    """Draw of single-phase devices on one phase: the most that it can lie above the other phases."""
     FEED_IN = "feed_in"
     """Power fed in at the grid connection point."""
     INVERTER = "inverter"
@@ -24,7 +34,15 @@ class Basis(StrEnum):
     @property
     def direction(self) -> Direction:
         """Which side of the devices this basis bounds."""
-        return Direction.CONSUMPTION if self is Basis.CONTROLLABLE else Direction.PRODUCTION
+        return Direction.PRODUCTION if self in _FEEDING else Direction.CONSUMPTION
+
+    @property
+    def phase(self) -> int | None:
+        """The number of the phase that it looks at, from 1; None for all together."""
+        return int(self[-1]) if self[-1].isdigit() else None
+
+
+_FEEDING = frozenset({Basis.FEED_IN, Basis.INVERTER})
 
 
 class CeilingKind(StrEnum):
