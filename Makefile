@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STRICT ?=
 PYTEST_ARGS ?=
 
-.PHONY: install install-dev go run test bench lint soak clean
+.PHONY: install install-dev go run test conformance bench lint soak clean
 
 $(VENV)/.runtime: requirements/runtime.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "eebus-hems needs Python 3.11 or newer; call make PYTHON=python3.11")'
@@ -30,6 +30,9 @@ run: install
 
 test: install-dev
 	STRICT=$(STRICT) $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+conformance: install
+	$(BIN)/python -m eebus.conformance --report docs/conformance.md --json build/conformance.json --junit build/conformance.xml
 
 lint: install-dev
 	$(BIN)/ruff format --check .

@@ -61,8 +61,8 @@ _REQUESTS = frozenset({Classifier.READ, Classifier.WRITE, Classifier.CALL})
 _ANSWERS = frozenset({Classifier.REPLY, Classifier.RESULT})
 _CLASSIFIERS = frozenset(Classifier)
 
-_SUPPORTED_VERSION = re.compile(r"[vV]?1\.\d{1,9}(\.\d{1,9})?", re.ASCII)
-"""Every 1.x.y is processed like ours; a leading v is tolerated, other majors are not (SPINE 2.9)."""
+_SUPPORTED_VERSION = re.compile(r"1\.\d{1,9}(\.\d{1,9})?", re.ASCII)
+"""Every 1.x.y is processed like ours; other majors and other spellings are refused (SPINE 2.9, COMP_006)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""The code of the cases, one module per layer and role."""

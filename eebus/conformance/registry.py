@@ -1,0 +1,75 @@
+"""Which code runs which case, over which data sets."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from eebus.conformance.catalogue import catalogue
+from eebus.conformance.stage import AS_CLIENT, AS_SERVER, Stage
+from eebus.errors import LocalError
+
+CaseFunction = Callable[[Stage], Awaitable[None]]
+
+BOTH_SIDES = (AS_SERVER, AS_CLIENT)
+CLIENT_SIDE = (AS_CLIENT,)
+ONE_SET = ("",)
+
+
+@dataclass(frozen=True, slots=True)
+class CaseCode:
+    """The code of one case.
+
+    Of ``sets`` every one has its own run, of ``alternatives`` one would be enough; where time is simulated
+    all of them run too.
+    """
+
+    id: str
+    function: CaseFunction
+    sets: tuple[str, ...]
+    alternatives: tuple[str, ...]
+    needs_sockets: bool
+
+    def data_sets(self, *, exhaustive: bool) -> list[str]:
+        """The runs of the case."""
+        chosen = self.alternatives if exhaustive else self.alternatives[:1]
+        return [" ".join(filter(None, pair)) for pair in product(self.sets, chosen)]
+
+
+_CODES: dict[str, CaseCode] = {}
+
+
+def case(
+    *ids: str,
+    sets: Sequence[str] = ONE_SET,
+    alternatives: Sequence[str] = ONE_SET,
+    needs_sockets: bool = False,
+) -> Callable[[CaseFunction], CaseFunction]:
+    """Register a function for official cases. ``{LP}`` in an id stands for LPC and LPP.
+
+    Raises LocalError for an id that is not in the catalogue, or has code already.
+    """
+
+    def register(function: CaseFunction) -> CaseFunction:
+        for template in ids:
+            for id_ in expanded(template):
+                if id_ not in catalogue() or id_ in _CODES:
+                    raise LocalError(f"{id_} is unknown, or has code already")
+                _CODES[id_] = CaseCode(id_, function, tuple(sets), tuple(alternatives), needs_sockets)
+        return function
+
+    return register
+
+
+def expanded(template: str) -> tuple[str, ...]:
+    """``ATC_{LP}_…`` for both limitation use cases."""
+    if "{LP}" not in template:
+        return (template,)
+    return tuple(template.replace("{LP}", name) for name in ("LPC", "LPP"))
+
+
+def case_codes() -> Mapping[str, CaseCode]:
+    """All registered codes by the id of their case."""
+    from eebus.conformance import cases
+
+    assert all_cases.MODULES
+    return _CODES

@@ -1,0 +1,131 @@
+"""The tester as monitoring appliance: reads the values of a monitored unit or grid connection point."""
+
+from dataclasses import dataclass
+from typing import cast
+
+from eebus.conformance.device import DeviceUnderTest
+from eebus.conformance.tester.meter import FACTOR_KEY
+from eebus.conformance.tester.points import measurement_id, point_of
+from eebus.conformance.tester.ship import ShipPeer
+from eebus.conformance.tester.spine import TESTER_ADDRESS, SpinePeer
+from eebus.conformance.tester.tree import discover, server_of, subscribe
+from eebus.conformance.verdict import CaseFailed, check
+from eebus.spine.device import LocalDevice, RemoteDevice, RemoteFeature
+from eebus.spine.model.common import Classifier
+from eebus.spine.model.device import (
+    DeviceConfigurationKeyValueDescriptionListData,
+    DeviceConfigurationKeyValueListData,
+)
+from eebus.spine.model.electrical_connection import ElectricalConnectionParameterDescriptionListData
+from eebus.spine.model.measurement import (
+    MeasurementData,
+    MeasurementDescriptionListData,
+    MeasurementListData,
+)
+from eebus.spine.values import to_float
+from eebus.usecases.announcement import announce
+from eebus.usecases.monitoring_data import MonitoringProfile, Quantity
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A value as it stands on the wire."""
+
+    value: float | None
+    state: str | None
+
+
+class MeterReaderTester:
+    """Subscribes to the measurements and reads when a case says so."""
+
+    def __init__(self, ship: ShipPeer, dut: DeviceUnderTest, profile: MonitoringProfile) -> None:
+        self.profile = profile
+        device = LocalDevice(TESTER_ADDRESS, "ElectricitySupplySystem")
+        entity = device.add_entity("GridGuard")
+        self._clients = {
+            kind: entity.add_feature(kind, "client") for kind in ("Measurement", "ElectricalConnection")
+        }
+        announce(device, entity, "MonitoringAppliance", profile.use_case, (1, 2, 3, 4, 5, 6, 7))
+        self.peer = SpinePeer(ship, dut, device)
+        self._remote = RemoteDevice()
+        self._servers: dict[str, RemoteFeature] = {}
+        self._described = MeasurementDescriptionListData()
+        self._parameters = ElectricalConnectionParameterDescriptionListData()
+
+    async def set_up(self) -> "MeterReaderTester":
+        """Discover, subscribe and read the descriptions. Raises CaseFailed when the device refuses."""
+        self._remote = remote = await discover(self.peer)
+        actor = self.profile.server_actors[0]
+        for kind, client in self._clients.items():
+            self._servers[kind] = server_of(remote, self.profile.use_case, actor, kind)
+            number = await subscribe(self.peer, client.address, self._servers[kind])
+            check(number == 0, f"the subscription to {kind} was refused with {number}")
+        self._described = cast(
+            MeasurementDescriptionListData,
+            await self.peer.fetch(MeasurementDescriptionListData(), self._servers["Measurement"].address),
+        )
+        self._parameters = cast(
+            ElectricalConnectionParameterDescriptionListData,
+            await self.peer.fetch(
+                ElectricalConnectionParameterDescriptionListData(),
+                self._servers["ElectricalConnection"].address,
+            ),
+        )
+        return self
+
+    async def read(self, quantity: Quantity) -> Shown:
+        """The value as it reads now. Raises CaseFailed when it does not."""
+        data = cast(
+            MeasurementListData,
+            await self.peer.fetch(
+                MeasurementListData(),
+                self._servers["Measurement"].address,
+                source=self._clients["Measurement"].address,
+            ),
+        )
+        found = self._find(quantity, data)
+        if found is None:
+            raise CaseFailed(f"{quantity} cannot be read")
+        return found
+
+    async def factor(self) -> tuple[float, str | None]:
+        """The PV feed-in limitation factor and its unit. Raises CaseFailed when it cannot be read."""
+        server = server_of(
+            self._remote, self.profile.use_case, self.profile.server_actors[0], "DeviceConfiguration"
+        ).address
+        described = cast(
+            DeviceConfigurationKeyValueDescriptionListData,
+            await self.peer.fetch(DeviceConfigurationKeyValueDescriptionListData(), server),
+        )
+        values = cast(
+            DeviceConfigurationKeyValueListData,
+            await self.peer.fetch(DeviceConfigurationKeyValueListData(), server),
+        )
+        for key in described.device_configuration_key_value_description_data or ():
+            for item in values.device_configuration_key_value_data or ():
+                if key.key_name == FACTOR_KEY and item.key_id == key.key_id and item.value is not None:
+                    value = to_float(item.value.scaled_number)
+                    check(value is not None, "the factor has no number")
+                    return value or 0.0, key.unit
+        raise CaseFailed("the factor cannot be read")
+
+    def notified(self, quantity: Quantity, since: float) -> list[Shown]:
+        """The values notified since a moment."""
+        shown = [
+            self._find(quantity, incoming.data)
+            for incoming in self.peer.received
+            if incoming.at >= since
+            and incoming.header.cmd_classifier == Classifier.NOTIFY
+            and isinstance(incoming.data, MeasurementListData)
+        ]
+        return [item for item in shown if item is not None]
+
+    def _find(self, quantity: Quantity, data: MeasurementListData) -> Shown | None:
+        number = measurement_id(point_of(self.profile, quantity), self._described, self._parameters)
+        if number is None:
+            raise CaseFailed(f"the device does not describe {quantity}")
+        items: tuple[MeasurementData, ...] = data.measurement_data or ()
+        for item in items:
+            if item.measurement_id == number and item.value_type in (None, "value"):
+                return Shown(to_float(item.value), item.value_state)
+        return None
