@@ -1,4 +1,6 @@
-"""Importing this module registers the code of every case."""
+"""The code of every case."""
+
+from collections.abc import Mapping
 
 from eebus.conformance.cases import (
     limitation_eg,
@@ -8,5 +10,12 @@ from eebus.conformance.cases import (
     ship,
     spine,
 )
+from eebus.conformance.registry import REGISTERED, CaseCode
 
 MODULES = (ship, spine, limitation_system, limitation_eg, monitoring_server, monitoring_appliance)
+"""Importing them registers their cases."""
+
+
+def case_codes() -> Mapping[str, CaseCode]:
+    """All codes by the id of their case."""
+    return REGISTERED

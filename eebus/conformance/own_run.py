@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
+from eebus.conformance.all_cases import case_codes
 from eebus.conformance.catalogue import CaseEntry
 from eebus.conformance.device import DeviceUnderTest
 from eebus.conformance.loopback import LoopbackDevice
 from eebus.conformance.memory import MemoryDevice
 from eebus.conformance.own import OWN_DEVICES, OwnDevice
-from eebus.conformance.registry import case_codes
 from eebus.conformance.runner import CaseResult, Target, run_case, targets_for, why_not
 
 _AT_ONCE: Final = 12

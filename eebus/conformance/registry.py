@@ -1,6 +1,6 @@
 """Which code runs which case, over which data sets."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -35,7 +35,8 @@ class CaseCode:
         return [" ".join(filter(None, pair)) for pair in product(self.sets, chosen)]
 
 
-_CODES: dict[str, CaseCode] = {}
+REGISTERED: dict[str, CaseCode] = {}
+"""Complete once ``all_cases`` has been imported."""
 
 
 def case(
@@ -52,9 +53,9 @@ def case(
     def register(function: CaseFunction) -> CaseFunction:
         for template in ids:
             for id_ in expanded(template):
-                if id_ not in catalogue() or id_ in _CODES:
+                if id_ not in catalogue() or id_ in REGISTERED:
                     raise LocalError(f"{id_} is unknown, or has code already")
-                _CODES[id_] = CaseCode(id_, function, tuple(sets), tuple(alternatives), needs_sockets)
+                REGISTERED[id_] = CaseCode(id_, function, tuple(sets), tuple(alternatives), needs_sockets)
         return function
 
     return register
@@ -65,11 +66,3 @@ def expanded(template: str) -> tuple[str, ...]:
     if "{LP}" not in template:
         return (template,)
     return tuple(template.replace("{LP}", name) for name in ("LPC", "LPP"))
-
-
-def case_codes() -> Mapping[str, CaseCode]:
-    """All registered codes by the id of their case."""
-    from eebus.conformance import cases
-
-    assert all_cases.MODULES
-    return _CODES

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
+from eebus.conformance.all_cases import case_codes
 from eebus.conformance.catalogue import CaseEntry, catalogue
 from eebus.conformance.device import DeviceUnderTest, NotPossible, RefusedInTls
-from eebus.conformance.registry import CaseCode, case_codes
+from eebus.conformance.registry import CaseCode
 from eebus.conformance.sheet import Sheet
 from eebus.conformance.stage import Stage
 from eebus.conformance.verdict import CaseEnded, Frame, Verdict, worst
