@@ -14,6 +14,7 @@ from typing import Any
 
 from aiomqtt import Client, MqttError, ProtocolVersion, Topic, Will
 from aiomqtt import Message as Arrived
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from adapters.mqtt.broker import BrokerUnavailable, Listener, Message
 from eebus.clock import Clock
@@ -59,6 +60,7 @@ class BrokerConnection:
         self._client: Client | None = None
         self._exact: dict[str, list[Listener]] = {}
         self._wild: list[tuple[str, Listener]] = []
+        self._commands: set[str] = set()
         self._retries = Retries(clock, spread)
         self._protocol = ProtocolVersion.V311 if settings.protocol == "3.1.1" else ProtocolVersion.V5
         self._trouble = "not connected yet"
@@ -76,8 +78,13 @@ class BrokerConnection:
         """How many messages wait to be published."""
         return len(self._outbox)
 
-    def listen(self, topic_filter: str, listener: Listener) -> None:
-        """Let `listener` hear what matches from the next connection on."""
+    def listen(self, topic_filter: str, listener: Listener, *, commands: bool = False) -> None:
+        """Let `listener` hear what matches from the next connection on.
+
+        `commands`: nothing may get lost, and a retained one must be known as such (with MQTT 5 also at once).
+        """
+        if commands:
+            self._commands.add(topic_filter)
         if "+" in topic_filter or "#" in topic_filter:
             self._wild.append((topic_filter, listener))
         else:
@@ -169,10 +176,17 @@ class BrokerConnection:
         filters = [*self._exact, *dict.fromkeys(topic_filter for topic_filter, _ in self._wild)]
         for first in range(0, len(filters), _FILTERS_AT_ONCE):
             some = filters[first : first + _FILTERS_AT_ONCE]
-            codes = await client.subscribe([(topic_filter, 0) for topic_filter in some])
+            codes = await client.subscribe([(each, self._options(each)) for each in some])
             for topic_filter, code in zip(some, codes, strict=True):
                 if _is_refusal(code):
                     _log.warning("The MQTT broker does not let us read %s; see its access list", topic_filter)
+
+    def _options(self, topic_filter: str) -> Any:
+        """All but commands come with QoS 0: then a broker tells what it retains before anything newer."""
+        is_command = topic_filter in self._commands
+        if self._protocol is not ProtocolVersion.V5:
+            return int(is_command)
+        return SubscribeOptions(qos=int(is_command), retainAsPublished=is_command)
 
     async def _publish_waiting(self, client: Client) -> None:
         while (message := self._outbox.first()) is not None:

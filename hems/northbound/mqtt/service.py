@@ -12,7 +12,7 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from adapters.mqtt.broker import Message
+from adapters.mqtt.broker import Listener, Message
 from eebus.clock import Clock
 from hems.config import HomeAssistantSettings, MqttSettings
 from hems.control.status import DeviceStatus
@@ -30,7 +30,7 @@ from hems.northbound.home_assistant.site import Site
 from hems.northbound.home_assistant.words import Language
 from hems.northbound.moment import Moment
 from hems.northbound.mqtt.commands import CommandRefused, Commands
-from hems.northbound.mqtt.connection import OFFLINE, ONLINE, BrokerConnection
+from hems.northbound.mqtt.connection import OFFLINE, ONLINE
 from hems.northbound.mqtt.happenings import Happenings, own_limit_event, refused_command_event
 from hems.northbound.mqtt.outbox import Outgoing
 from hems.northbound.mqtt.payloads import (
@@ -44,7 +44,7 @@ from hems.northbound.mqtt.topics import Topics
 TICK_S = 1.0
 READ_BACK_S = 3.0
 """How long we wait for our own `online` to come back; before it came all that is retained."""
-SETTLE_S = 3.0
+SETTLE_S = 2.0
 """Home Assistant gets so long to take one step of a move or a removal before the next follows."""
 BIRTH_SPREAD_S = 2.0
 """After its birth many clients answer Home Assistant; ours waits up to so long."""
@@ -67,13 +67,25 @@ class Shown(Protocol):
         """Take an own limit, or lift it."""
 
 
+class Outlet(Protocol):
+    """What the service needs of the connection."""
+
+    on_session: list[Callable[[], None]]
+
+    def listen(self, topic_filter: str, listener: Listener, *, commands: bool = False) -> None:
+        """Let `listener` hear what matches from the next connection on."""
+
+    def put(self, message: Outgoing) -> None:
+        """Publish as soon as possible; never waits."""
+
+
 class MqttService:
     """Runs beside the connection. `hear` takes every event of the gateway and never waits."""
 
     def __init__(
         self,
         gateway: Shown,
-        connection: BrokerConnection,
+        connection: Outlet,
         settings: MqttSettings,
         topics: Topics,
         most_own_limit_w: int,
@@ -117,7 +129,7 @@ class MqttService:
                 connection.listen(topic_filter, self._hear_document)
             connection.listen(home_assistant.status_topic, self._hear_home_assistant)
         if self._settings.commands:
-            connection.listen(self._topics.own_limit_set, self._hear_own_limit)
+            connection.listen(self._topics.own_limit_set, self._hear_own_limit, commands=True)
 
     def hear(self, event: object) -> None:
         """Something happened at the gateway; it is published at once."""
@@ -134,6 +146,7 @@ class MqttService:
         self._leftovers.clear()
         self._published.clear()
         self._later.clear()
+        self._in_a_hurry = True
 
     def _hear_status(self, message: Message) -> None:
         if message.retained or self._read_back:

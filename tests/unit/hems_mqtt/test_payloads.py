@@ -1,0 +1,188 @@
+"""What is published of a moment: signs, units, unknown values, plain words in two languages."""
+
+from dataclasses import replace
+
+import pytest
+
+from eebus.usecases.limit_rules import LimitState
+from hems.control.execution import Obedience
+from hems.control.status import BudgetStatus
+from hems.devices import Direction, Kind
+from hems.limits.ceilings import CeilingKind
+from hems.limits.reason import Reason
+from hems.limits.sources.user import USER_SOURCE, user_ceiling
+from hems.metering.measurements import Quality
+from hems.northbound.home_assistant.entities import appliance_entities, gateway_entities
+from hems.northbound.home_assistant.site import Appliance
+from hems.northbound.home_assistant.words import (
+    Language,
+    following_word,
+    name_of,
+    source_word,
+    state_word,
+)
+from hems.northbound.mqtt.payloads import (
+    device_measurement,
+    device_state,
+    gateway_measurement,
+    gateway_state,
+)
+from tests.unit.hems_mqtt.house import (
+    BY_BOX,
+    CONTROL,
+    DEVICES,
+    ENERGIES_WH,
+    FAILSAFE,
+    FREE,
+    MOST_W,
+    SITE,
+    a_moment,
+    lane,
+    side,
+)
+
+EN, DE = Language.EN, Language.DE
+
+
+def test_a_limit_is_told_with_its_source_reason_state_and_end() -> None:
+    state = gateway_state(a_moment(), EN, MOST_W)
+    assert state["consumption_limit_w"] == 4200
+    assert state["consumption_source"] == "grid operator"
+    assert state["consumption_reason"] == "the grid operator limits consumption to 4.20 kW (LPC-910)"
+    assert state["consumption_state"] == "limited by the grid operator"
+    assert state["consumption_until"] == "2026-01-31T10:05:00+00:00"
+    assert state["consumption_state_details"]["rule"] == "LPC-910"
+    assert (state["limited"], state["failsafe"], state["problem"]) == ("ON", "OFF", "OFF")
+    assert state["control_box_connected"] == "ON"
+    assert state["own_limit_w"] == MOST_W
+
+
+def test_no_limit_is_unknown_and_never_0() -> None:
+    state = gateway_state(a_moment(), DE, MOST_W)
+    assert state["production_limit_w"] is None
+    assert state["production_source"] == "keine"
+    assert state["production_reason"] == "the control box does not limit feed-in (LPP-901)"
+    assert state["production_state"] == "unbegrenzt, Steuerbox führt"
+
+
+def test_a_limit_of_0_w_is_0() -> None:
+    control = replace(CONTROL, ceilings=(replace(BY_BOX, value_w=0.0),))
+    assert gateway_state(a_moment(control=control), EN, MOST_W)["consumption_limit_w"] == 0
+
+
+def test_failsafe_is_a_state_of_its_own() -> None:
+    ceiling = replace(BY_BOX, kind=CeilingKind.SELF_IMPOSED)
+    state = gateway_state(a_moment(FAILSAFE, control=replace(CONTROL, ceilings=(ceiling,))), DE, MOST_W)
+    assert state["failsafe"] == "ON"
+    assert state["consumption_state"] == "Notbetrieb, die Steuerbox schweigt"
+    assert state["consumption_source"] == "Notbetriebswert"
+
+
+def test_an_own_limit_that_binds_is_named() -> None:
+    own = user_ceiling(3000.0, "MQTT", 990.0)
+    budget = BudgetStatus(USER_SOURCE, 3000.0, None, Reason("budget", ""))
+    control = replace(CONTROL, ceilings=(BY_BOX, own), sides=(side(Direction.CONSUMPTION, budget),))
+    state = gateway_state(a_moment(control=control, own_limit_w=3000.0), EN, MOST_W)
+    assert (state["consumption_limit_w"], state["consumption_source"]) == (3000, "own limit")
+    assert state["consumption_reason"] == "an own limit of 3.00 kW was set by MQTT"
+    assert state["own_limit_w"] == 3000
+
+
+def test_nothing_limits_at_all() -> None:
+    control = replace(CONTROL, ceilings=(), sides=(side(Direction.CONSUMPTION),))
+    state = gateway_state(a_moment(FREE, control=control), EN, MOST_W)
+    assert (state["limited"], state["consumption_limit_w"], state["consumption_reason"]) == (
+        "OFF",
+        None,
+        None,
+    )
+
+
+def test_problems_are_listed() -> None:
+    state = gateway_state(a_moment(warnings=("the wallbox\nis not reachable",)), EN, MOST_W)
+    assert (state["problem"], state["problems"]) == ("ON", {"reasons": ["the wallbox is not reachable"]})
+
+
+def test_signs_and_sums_are_those_of_the_energy_dashboard() -> None:
+    measured = gateway_measurement(a_moment())
+    assert measured["grid_power_w"] == 1200
+    assert measured["house_power_w"] == 1200 + 3000 + 500
+    assert (measured["grid_imported_kwh"], measured["grid_exported_kwh"]) == (5000.0, 2000.0)
+    assert measured["house_energy_kwh"] == 5000.0 - 2000.0 + 3000.0 + 500.0 - 600.0
+    wallbox, roof, battery = (device_measurement(device, ENERGIES_WH) for device in DEVICES)
+    assert wallbox == {"power_w": 4000, "energy_kwh": 1234.568}
+    assert roof == {"production_power_w": 3000, "production_energy_kwh": 3000.0}
+    assert battery == {"battery_power_w": 500, "charged_energy_kwh": 600.0, "discharged_energy_kwh": 500.0}
+
+
+def test_what_was_never_counted_is_unknown_and_not_0() -> None:
+    measured = gateway_measurement(a_moment(energies_wh={}))
+    assert (measured["grid_imported_kwh"], measured["house_energy_kwh"]) == (None, None)
+    assert device_measurement(DEVICES[0], {})["energy_kwh"] is None
+
+
+def test_a_silent_meter_is_unknown() -> None:
+    measured = gateway_measurement(a_moment(control=replace(CONTROL, grid_quality=Quality.STALE)))
+    assert (measured["grid_power_w"], measured["house_power_w"]) == (None, None)
+    assert measured["grid_imported_kwh"] == 5000.0
+
+
+def test_a_silent_inverter_makes_the_house_unknown() -> None:
+    roof = replace(DEVICES[1], sample_age_s=31.0)
+    control = replace(CONTROL, devices=(DEVICES[0], roof, DEVICES[2]))
+    assert gateway_measurement(a_moment(control=control))["house_power_w"] is None
+    assert device_measurement(roof, ENERGIES_WH)["production_power_w"] is None
+
+
+def test_the_heartbeat_moves_in_steps() -> None:
+    assert gateway_measurement(a_moment())["heartbeat_age_s"] == 20
+    assert gateway_measurement(a_moment(heartbeat_age_s=None))["heartbeat_age_s"] is None
+
+
+def test_a_device_tells_its_setpoint_reason_and_effect() -> None:
+    assert device_state(DEVICES[0], EN) == {
+        "connected": "ON",
+        "connection": {"trouble": ""},
+        "device_state": "charging",
+        "consumption_setpoint_w": 4140,
+        "consumption_setpoint_reason": "4.14 kW: all that is left of the budget",
+        "consumption_following": "measured at or below",
+    }
+
+
+def test_a_free_device_has_no_setpoint_and_a_stopped_one_has_0() -> None:
+    assert device_state(DEVICES[1], EN)["production_setpoint_w"] is None
+    assert device_state(DEVICES[2], EN)["consumption_setpoint_w"] == 0
+
+
+def test_an_unreachable_device_keeps_its_setpoint_and_tells_why() -> None:
+    away = replace(
+        DEVICES[0],
+        connected=False,
+        trouble="no answer",
+        lanes=(replace(lane(Direction.CONSUMPTION), obedience=Obedience.UNREACHABLE, why=None),),
+    )
+    state = device_state(away, DE)
+    assert (state["connected"], state["connection"]) == ("OFF", {"trouble": "no answer"})
+    assert state["consumption_setpoint_w"] == 4140
+    assert state["consumption_setpoint_reason"] == "measured at 4.00 kW"
+    assert state["consumption_following"] == "nicht erreichbar"
+    assert device_measurement(away, ENERGIES_WH)["power_w"] is None
+
+
+def test_a_long_reason_fits_into_a_state() -> None:
+    long = replace(lane(Direction.CONSUMPTION), why=Reason("long", "x" * 400))
+    state = device_state(replace(DEVICES[0], lanes=(long,)), EN)
+    assert len(state["consumption_setpoint_reason"]) == 250
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_every_word_exists_in_both_languages(language: Language) -> None:
+    assert all(state_word(state, language) for state in LimitState)
+    assert all(source_word(kind, language) for kind in CeilingKind)
+    assert all(following_word(obedience, language) for obedience in Obedience)
+    both = (Direction.CONSUMPTION, Direction.PRODUCTION)
+    entities = [*gateway_entities(SITE)]
+    for kind in Kind:
+        entities += appliance_entities(Appliance("x", kind, both))
+    assert all(name_of(entity.key, language) for entity in entities)

@@ -1,0 +1,279 @@
+"""What lies at the broker after anything that can happen, without a broker."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from eebus.ids import Ski
+from eebus.usecases.events import OrderReceived
+from eebus.usecases.limitation import Direction as UseCaseDirection
+from hems.devices import Direction, Kind
+from hems.northbound.home_assistant.site import Appliance
+from hems.northbound.mqtt.service import READ_BACK_S, SETTLE_S, SIGN_OF_LIFE_S
+from tests.unit.hems_mqtt.house import CONTROL, DEVICES, SITE, TOPICS, Bench, MemoryBroker, a_moment
+
+STATUS = "homeassistant/status"
+GATEWAY_DOCUMENT = "homeassistant/device/hems_g1/config"
+WALLBOX_DOCUMENT = "homeassistant/device/hems_g1_wallbox/config"
+
+
+def test_documents_come_before_statuses_and_statuses_before_states() -> None:
+    bench = Bench()
+    bench.connect()
+    topics = bench.broker.topics_sent()
+    kinds = ["document" if t.endswith("/config") else t.rpartition("/")[2] for t in topics]
+    assert topics[0] == GATEWAY_DOCUMENT
+    assert kinds == ["document"] * 4 + ["status"] * 3 + ["state"] * 4 + ["measurement"] * 4
+
+
+def test_nothing_is_published_before_the_broker_has_told_what_it_retains() -> None:
+    bench = Bench()
+    bench.broker.connect(TOPICS.status, echo=False)
+    bench.service.turn()
+    assert bench.broker.sent == []
+
+
+def test_a_broker_that_hides_our_own_status_is_told_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    bench = Bench()
+    bench.broker.connect(TOPICS.status, echo=False)
+    bench.after(READ_BACK_S)
+    assert bench.broker.topics_sent()[0] == GATEWAY_DOCUMENT
+    assert [record.message for record in caplog.records if "access list" in record.message] != []
+    caplog.clear()
+    bench.after(1.0)
+    assert caplog.records == []
+
+
+def test_what_has_not_changed_is_not_published_again() -> None:
+    bench = Bench()
+    bench.connect()
+    bench.broker.topics_sent()
+    bench.after(2.0)
+    assert bench.broker.topics_sent() == []
+
+
+def test_an_acknowledged_message_now_and_then_shows_a_frozen_broker() -> None:
+    bench = Bench()
+    bench.connect()
+    bench.broker.topics_sent()
+    bench.after(SIGN_OF_LIFE_S)
+    assert [(m.topic, m.qos) for m in bench.broker.sent] == [(TOPICS.measurement, 1)]
+
+
+def test_noisy_values_wait_for_their_interval() -> None:
+    bench = Bench(measurement_interval_s=5.0)
+    bench.connect()
+    bench.broker.topics_sent()
+    bench.gateway.now = a_moment(control=replace(CONTROL, grid_power_w=1300.0))
+    bench.after(4.0)
+    assert bench.broker.topics_sent() == []
+    bench.after(1.0)
+    assert bench.broker.topics_sent() == [TOPICS.measurement]
+
+
+def _order() -> OrderReceived:
+    return OrderReceived(
+        UseCaseDirection.CONSUMPTION, Ski("a" * 40), 1, 4200.0, True, None, True, "activated", "LPC-910", 1.0
+    )
+
+
+def test_an_order_is_published_at_once_with_all_that_follows() -> None:
+    bench = Bench(measurement_interval_s=60.0)
+    bench.connect()
+    bench.broker.topics_sent()
+    bench.gateway.now = a_moment(own_limit_w=1.0, control=replace(CONTROL, grid_power_w=0.0))
+    bench.service.hear(_order())
+    bench.service.turn()
+    assert bench.broker.topics_sent() == [TOPICS.event, TOPICS.state, TOPICS.measurement]
+
+
+def test_events_are_not_retained_and_carry_their_type() -> None:
+    bench = Bench()
+    bench.connect()
+    bench.service.hear(_order())
+    (event,) = [message for message in bench.broker.sent if message.topic == TOPICS.event]
+    assert not event.retain
+    assert json.loads(event.payload)["event_type"] == "limit"
+
+
+def test_a_device_that_does_not_answer_is_offline() -> None:
+    bench = Bench()
+    away = replace(DEVICES[0], connected=False, trouble="no answer")
+    bench.gateway.now = a_moment(control=replace(CONTROL, devices=(away, *DEVICES[1:])))
+    bench.connect()
+    assert bench.broker.retained[TOPICS.device("wallbox").status] == "offline"
+    assert bench.broker.retained[TOPICS.device("battery").status] == "online"
+    assert bench.broker.retained[TOPICS.status] == "online"
+
+
+def test_a_broker_that_forgot_everything_gets_everything_again() -> None:
+    bench = Bench()
+    bench.connect()
+    before = dict(bench.broker.retained)
+    bench.broker.retained.clear()
+    bench.connect()
+    assert bench.broker.retained == before
+
+
+def test_the_birth_of_home_assistant_makes_all_come_again_a_moment_later() -> None:
+    bench = Bench()
+    bench.connect()
+    bench.broker.topics_sent()
+    bench.broker.arrive(STATUS, "online")
+    bench.service.turn()
+    assert bench.broker.topics_sent() == []
+    bench.after(1.0)
+    topics = bench.broker.topics_sent()
+    assert topics[0] == GATEWAY_DOCUMENT
+    assert {TOPICS.state, TOPICS.device("wallbox").state, TOPICS.device("wallbox").status} <= set(topics)
+
+
+def test_the_death_of_home_assistant_changes_nothing() -> None:
+    bench = Bench()
+    bench.connect()
+    bench.broker.topics_sent()
+    bench.broker.arrive(STATUS, "offline")
+    bench.after(2.0)
+    assert bench.broker.topics_sent() == []
+
+
+def test_without_home_assistant_states_are_published_all_the_same() -> None:
+    bench = Bench(home_assistant={"enabled": False})
+    bench.connect()
+    assert not [topic for topic in bench.broker.retained if topic.startswith("homeassistant/")]
+    assert TOPICS.state in bench.broker.retained
+
+
+def _renamed(broker: MemoryBroker) -> Bench:
+    """The same house after a restart in which the wallbox was renamed."""
+    bench = Bench(broker)
+    garage = Appliance("garage", Kind.WALLBOX, (Direction.CONSUMPTION,))
+    bench.gateway.shape = replace(SITE, appliances=(garage, *SITE.appliances[1:]))
+    devices = (replace(DEVICES[0], name="garage"), *DEVICES[1:])
+    bench.gateway.now = a_moment(control=replace(CONTROL, devices=devices))
+    return bench
+
+
+def test_a_renamed_device_leaves_nothing_behind() -> None:
+    first = Bench()
+    first.connect()
+    second = _renamed(_after_restart(first.broker))
+    second.connect()
+    second.after(1.0)
+    left = [topic for topic in second.broker.retained if "wallbox" in topic]
+    assert left == []
+    assert "homeassistant/device/hems_g1_garage/config" in second.broker.retained
+
+
+def _after_restart(broker: MemoryBroker) -> MemoryBroker:
+    """The same broker as a new process of the gateway finds it."""
+    fresh = MemoryBroker()
+    fresh.retained = broker.retained
+    return fresh
+
+
+def test_home_assistant_that_was_away_hears_of_the_removal_at_its_birth() -> None:
+    first = Bench()
+    first.connect()
+    second = _renamed(_after_restart(first.broker))
+    second.connect()
+    second.after(1.0)
+    second.broker.sent.clear()
+    second.broker.arrive(STATUS, "online")
+    second.after(1.0)
+    again = [m for m in second.broker.sent if m.topic == WALLBOX_DOCUMENT]
+    assert [(bool(m.payload), m.retain) for m in again] == [(True, False)]
+    second.after(SETTLE_S)
+    cleared = [m for m in second.broker.sent if m.topic == WALLBOX_DOCUMENT]
+    assert [(bool(m.payload), m.retain) for m in cleared] == [(True, False), (False, True)]
+    second.broker.sent.clear()
+    second.broker.arrive(STATUS, "online")
+    second.after(1.0)
+    assert WALLBOX_DOCUMENT not in second.broker.topics_sent()
+
+
+def test_documents_of_other_clients_stay() -> None:
+    broker = MemoryBroker()
+    other = {
+        "homeassistant/device/zigbee/config": '{"origin":{"name":"z2m"},"device":{"identifiers":["z"]}}',
+        "homeassistant/sensor/hems_g1x/power/config": "{}",
+    }
+    broker.retained |= other
+    bench = Bench(broker)
+    bench.connect()
+    bench.after(10.0)
+    assert other.items() <= broker.retained.items()
+
+
+def test_the_move_to_another_form_tells_home_assistant_first_and_clears_last() -> None:
+    first = Bench(home_assistant={"form": "single"})
+    first.connect()
+    old = {topic for topic in first.broker.retained if topic.startswith("homeassistant/")}
+    second = Bench(_after_restart(first.broker))
+    second.connect()
+    flagged = [m.topic for m in second.broker.sent if "migrate_discovery" in m.payload]
+    assert set(flagged) == old
+    assert GATEWAY_DOCUMENT not in second.broker.retained
+    second.after(SETTLE_S)
+    assert GATEWAY_DOCUMENT in second.broker.retained
+    assert old <= second.broker.retained.keys()
+    second.after(SETTLE_S)
+    assert not old & second.broker.retained.keys()
+
+
+def test_a_device_that_becomes_more_exact_is_announced_anew_with_a_tombstone() -> None:
+    bench = Bench()
+    bench.connect()
+    less = replace(SITE.appliances[0], directions=())
+    bench.gateway.shape = replace(SITE, appliances=(less, *SITE.appliances[1:]))
+    bench.after(1.0)
+    components = json.loads(bench.broker.retained[WALLBOX_DOCUMENT])["components"]
+    assert components["consumption_setpoint"] == {"platform": "sensor"}
+
+
+def test_a_document_with_a_fault_is_told_and_not_published(caplog: pytest.LogCaptureFixture) -> None:
+    bench = Bench()
+    bad = Appliance("ö", Kind.WALLBOX, ())
+    bench.gateway.shape = replace(SITE, appliances=(bad,))
+    bench.connect()
+    documents = [topic for topic in bench.broker.retained if topic.startswith("homeassistant/device/")]
+    assert documents == [GATEWAY_DOCUMENT]
+    assert "is not announced" in caplog.text
+
+
+def test_an_own_limit_is_taken_and_shown_at_once() -> None:
+    bench = Bench()
+    bench.connect()
+    bench.broker.arrive(TOPICS.own_limit_set, "6000")
+    bench.service.turn()
+    assert bench.gateway.own_limits == [6000.0]
+    assert json.loads(bench.broker.retained[TOPICS.state])["own_limit_w"] == 6000
+    kinds = [json.loads(m.payload)["event_type"] for m in bench.broker.sent if m.topic == TOPICS.event]
+    assert kinds == ["own_limit"]
+
+
+def test_a_refused_command_is_told_and_the_true_value_shown_again() -> None:
+    bench = Bench()
+    bench.connect()
+    bench.broker.sent.clear()
+    bench.broker.arrive(TOPICS.own_limit_set, "99999999")
+    bench.service.turn()
+    assert bench.gateway.own_limits == []
+    assert bench.broker.topics_sent()[:2] == [TOPICS.event, TOPICS.state]
+
+
+def test_a_retained_command_is_refused_and_cleared() -> None:
+    broker = MemoryBroker()
+    broker.retained[TOPICS.own_limit_set] = "1000"
+    bench = Bench(broker)
+    bench.connect()
+    assert bench.gateway.own_limits == []
+    assert TOPICS.own_limit_set not in broker.retained
+
+
+def test_without_commands_nobody_listens_to_the_set_topic() -> None:
+    bench = Bench(commands=False)
+    bench.connect()
+    bench.broker.arrive(TOPICS.own_limit_set, "1000")
+    assert bench.gateway.own_limits == []
