@@ -41,6 +41,7 @@ from eebus.spine.node_management import (
 )
 from eebus.spine.server import drop_relations_of_entities
 from eebus.spine.session import (
+    LaterRead,
     OwnRelation,
     Pending,
     Purpose,
@@ -101,10 +102,19 @@ def probe(turn: "Turn", session: Session) -> None:
 
 
 def read(
-    turn: "Turn", session: Session, source: FeatureAddress, destination: FeatureAddress, function: str
+    turn: "Turn",
+    session: Session,
+    source: FeatureAddress,
+    destination: FeatureAddress,
+    function: str,
+    selection: Filter | None = None,
 ) -> int:
-    """Read a function for a handler or the application."""
-    return _read(turn, session, source, destination, function, Purpose.APPLICATION)
+    """Read a function, or a part of it, for a handler or the application."""
+    target = session.remote.feature(destination)
+    operations = target.functions.get(function) if target is not None else None
+    if operations is None or not operations.read_partial:
+        selection = None
+    return _read(turn, session, source, destination, function, Purpose.APPLICATION, selection=selection)
 
 
 def write(
@@ -169,9 +179,10 @@ def _read(
     function: str,
     purpose: Purpose,
     deadline: float | None = None,
+    selection: Filter | None = None,
 ) -> int:
     """A read carries the empty data element: some servers decide by it alone (SPINE 2.2)."""
-    command = command_for(FUNCTIONS[function].data())
+    command = command_for(FUNCTIONS[function].data(), () if selection is None else (selection,))
     return _request(turn, session, Classifier.READ, source, destination, command, purpose, deadline=deadline)
 
 
@@ -235,6 +246,7 @@ def _request(
     relation: OwnRelation | None = None,
     refused_write: Pending | None = None,
     repeats: Pending | None = None,
+    repetitions: int = 0,
 ) -> int:
     """Send a request and wait for its answer; writes and calls ask to be acknowledged (SPINE 2.6)."""
     if len(session.pending) >= turn.state.settings.max_pending_requests:
@@ -250,6 +262,7 @@ def _request(
         relation=relation,
         refused_write=refused_write,
         is_repetition=repeats is not None,
+        repetitions=repetitions,
     )
     return counter
 
@@ -330,6 +343,9 @@ def on_reply(turn: "Turn", session: Session, datagram: Datagram) -> None:
     pending = session.pending.get(reference)
     if pending is not None and pending.request.classifier == Classifier.READ:
         del session.pending[reference]
+    session.later_reads = [
+        later for later in session.later_reads if later.unanswered.request.msg_counter != reference
+    ]
     _learn(turn, session, datagram, is_reply=True)
 
 
@@ -345,6 +361,9 @@ def on_deadline(turn: "Turn", session: Session) -> None:
     for relation in list(session.own_relations.values()):
         if relation.retry_at is not None and relation.retry_at <= turn.now:
             _request_relation(turn, session, relation)
+    for later in [later for later in session.later_reads if later.due_at <= turn.now]:
+        session.later_reads.remove(later)
+        _read_again(turn, session, later.unanswered)
     become_ready_if_possible(turn, session)
 
 
@@ -356,16 +375,65 @@ def _give_up(turn: "Turn", session: Session, pending: Pending) -> None:
             turn.close_peer(session.ski, "the peer gives no sign of life")
         case Purpose.USE_CASES:
             turn.tell(PeerUseCases(session.ski), emit=True)
+            _read_later(turn, session, pending)
         case Purpose.RELATION if pending.relation is not None:
-            pending.relation.was_unanswered = True
-            if not _retry_later(turn, pending.relation):
-                turn.tell(RequestTimedOut(session.ski, pending.reference, pending.request))
+            _relation_unanswered(turn, session, pending, pending.relation)
         case Purpose.REBIND if pending.refused_write is not None:
             _repeat(turn, session, pending.refused_write)
         case Purpose.APPLICATION:
             turn.tell(RequestTimedOut(session.ski, pending.reference, pending.request))
+            _read_later(turn, session, pending)
+        case Purpose.INTERNAL:
+            _read_later(turn, session, pending)
         case _:
             pass
+
+
+def _read_later(turn: "Turn", session: Session, pending: Pending) -> None:
+    """Plan the next repetition of a read: whoever missed the answer gets the data then (SPINE 2.8).
+
+    A write is not repeated: minutes later it may be wrong, and the use case decides about it.
+    """
+    if pending.request.classifier != Classifier.READ:
+        return
+    delays = turn.state.settings.long_retries_s
+    if pending.repetitions < len(delays):
+        session.later_reads.append(LaterRead(turn.now + delays[pending.repetitions], pending))
+    else:
+        _end_of_patience(turn, session)
+
+
+def _read_again(turn: "Turn", session: Session, unanswered: Pending) -> None:
+    request = unanswered.request
+    _request(
+        turn,
+        session,
+        Classifier.READ,
+        request.source,
+        request.destination,
+        request.command,
+        Purpose.INTERNAL,
+        repetitions=unanswered.repetitions + 1,
+    )
+
+
+def _end_of_patience(turn: "Turn", session: Session) -> None:
+    if turn.state.settings.close_unanswering_peer:
+        turn.close_peer(session.ski, "the peer does not answer")
+
+
+def _relation_unanswered(turn: "Turn", session: Session, pending: Pending, relation: OwnRelation) -> None:
+    """Soon once more, then the long way."""
+    relation.was_unanswered = True
+    delays = (turn.state.settings.retry_delay_s, *turn.state.settings.long_retries_s)
+    if relation.attempts == _MAX_RELATION_ATTEMPTS:
+        turn.tell(RequestTimedOut(session.ski, pending.reference, pending.request))
+    if relation.attempts <= len(delays):
+        relation.state = RelationState.WAITING_TO_RETRY
+        relation.retry_at = turn.now + delays[relation.attempts - 1]
+    else:
+        relation.state = RelationState.REFUSED
+        _end_of_patience(turn, session)
 
 
 def _conclude_relation(
@@ -382,7 +450,7 @@ def _conclude_relation(
 
 
 def _retry_later(turn: "Turn", relation: OwnRelation) -> bool:
-    """Plan the one repetition of a refused or unanswered relation (SPINE 5.8). False when it was that."""
+    """Plan the one repetition of a refused relation (SPINE 5.8). False when it was that."""
     if relation.attempts >= _MAX_RELATION_ATTEMPTS:
         relation.state = RelationState.REFUSED
         return False
@@ -477,6 +545,9 @@ def _follow_topology(turn: "Turn", session: Session, change: TopologyChange) -> 
 
 
 def _drop_requests_to_entities(turn: "Turn", session: Session, removed: tuple[EntityPath, ...]) -> None:
+    session.later_reads = [
+        later for later in session.later_reads if later.unanswered.request.destination.entity not in removed
+    ]
     for key, relation in list(session.own_relations.items()):
         if relation.destination.entity in removed:
             del session.own_relations[key]

@@ -38,6 +38,7 @@ class Operations:
 
 NO_OPERATION = Operations()
 READ = Operations(read=True)
+READ_PARTIAL = Operations(read=True, read_partial=True)
 READ_WRITE_PARTIAL = Operations(read=True, write=True, write_partial=True)
 
 

@@ -39,6 +39,8 @@ class FunctionSpec:
     keys: tuple[str, ...]
     selectors: tuple[str, ...]
     write_permit: str | None
+    time: str | None = None
+    """The field by whose time a filter may pick items."""
 
     @property
     def selectors_name(self) -> str:
@@ -68,12 +70,16 @@ def _object(data: type[Record]) -> FunctionSpec:
 
 
 def _list(
-    data: type[Record], *keys: str, also: tuple[str, ...] = (), permit: str | None = None
+    data: type[Record],
+    *keys: str,
+    also: tuple[str, ...] = (),
+    permit: str | None = None,
+    time: str | None = None,
 ) -> FunctionSpec:
     """A function whose data is one list; `also` names the selectors beside the keys."""
     field = msgspec.structs.fields(data)[0]
     item_type = get_args(get_args(field.type)[0])[0]
-    return FunctionSpec(_function_name(data), data, field.name, item_type, keys, (*keys, *also), permit)
+    return FunctionSpec(_function_name(data), data, field.name, item_type, keys, (*keys, *also), permit, time)
 
 
 def _function_name(data: type[Record]) -> str:
@@ -141,7 +147,7 @@ _SPECS = (
         also=("measurement_type", "commodity_type", "scope_type"),
     ),
     _list(measurement.MeasurementConstraintsListData, "measurement_id"),
-    _list(measurement.MeasurementListData, "measurement_id", "value_type"),
+    _list(measurement.MeasurementListData, "measurement_id", "value_type", time="timestamp"),
     # Electric vehicles and chargers (SPINE 7.7)
     _list(charging.IdentificationListData, "identification_id", also=("identification_type",)),
     _list(charging.BillDescriptionListData, "bill_id"),

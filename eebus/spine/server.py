@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from eebus.jsonform import Record
 from eebus.spine import node_management, update
-from eebus.spine.datagram import Command, Datagram, Header, command_for
+from eebus.spine.datagram import Command, Datagram, Filter, Header, command_for
 from eebus.spine.device import EntityPath, LocalEntity, LocalFeature, Operations
 from eebus.spine.events import (
     BindingAdded,
@@ -83,28 +83,41 @@ def _acknowledge(turn: "Turn", session: Session, header: Header) -> None:
         answer(turn, session, header, ErrorNumber.NONE)
 
 
-def _respond(turn: "Turn", session: Session, header: Header, classifier: Classifier, data: Record) -> None:
+def _respond(
+    turn: "Turn",
+    session: Session,
+    header: Header,
+    classifier: Classifier,
+    data: Record,
+    filters: tuple[Filter, ...] = (),
+) -> None:
     """Answer a request: the addresses change places, with our device filled in (SPINE 2.3)."""
     asked = header.address_destination or FeatureAddress()
     source = FeatureAddress(device=turn.state.device.address, entity=asked.entity, feature=asked.feature)
     destination = header.address_source or FeatureAddress()
-    turn.send(session, classifier, source, destination, command_for(data), reference=header.msg_counter)
+    command = command_for(data, filters)
+    turn.send(session, classifier, source, destination, command, reference=header.msg_counter)
 
 
 # --- read ---
 
 
 def _on_read(turn: "Turn", session: Session, feature: LocalFeature, header: Header, command: Command) -> None:
-    """A filter of a read is checked but not used: we announce no partial reads and answer in full."""
+    """A filter is used where we announce partial reads; elsewhere it is checked and answered in full."""
     _require_server(feature)
-    if not _offered(feature, command).read:
+    operations = _offered(feature, command)
+    if not operations.read:
         raise RequestError(ErrorNumber.COMMAND_NOT_SUPPORTED, f"'{command.function}' cannot be read")
+    is_partial = operations.read_partial and bool(command.filters)
+    spec, data = FUNCTIONS[command.function], _data_to_read(turn, session, feature, command.function)
     try:
-        update.check_read(FUNCTIONS[command.function], command)
+        if is_partial:
+            data = update.select(spec, data, command)
+        else:
+            update.check_read(spec, command)
     except update.ExchangeError as error:
         raise RequestError(error.number, error.text) from error
-    data = _data_to_read(turn, session, feature, command.function)
-    _respond(turn, session, header, Classifier.REPLY, data)
+    _respond(turn, session, header, Classifier.REPLY, data, (update.PARTIAL,) if is_partial else ())
     if command.function == "nodeManagementDetailedDiscoveryData":
         session.has_read_our_tree = True
 

@@ -73,6 +73,16 @@ class Pending:
     relation: OwnRelation | None = None
     refused_write: "Pending | None" = None
     is_repetition: bool = False
+    repetitions: int = 0
+    """How many times the long way of repeating has been gone before (SPINE 2.8)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaterRead:
+    """An unanswered read that is repeated at some time."""
+
+    due_at: float
+    unanswered: Pending
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +108,7 @@ class Session:
 
     pending: dict[int, Pending] = field(default_factory=dict)
     own_relations: dict[RelationKey, OwnRelation] = field(default_factory=dict)
+    later_reads: list[LaterRead] = field(default_factory=list)
     held_writes: list[HeldWrite] = field(default_factory=list)
     discovered_at: float | None = None
     has_read_our_tree: bool = False
@@ -116,6 +127,7 @@ class Session:
     def next_deadline(self, settings: SpineSettings) -> float | None:
         """When something of this peer is due."""
         deadlines = [pending.deadline for pending in self.pending.values()]
+        deadlines += [later.due_at for later in self.later_reads]
         deadlines += [r.retry_at for r in self.own_relations.values() if r.retry_at is not None]
         if self.discovered_at is not None and not self.is_ready:
             deadlines.append(self.discovered_at + settings.discovery_grace_s)

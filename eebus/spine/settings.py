@@ -22,6 +22,12 @@ class SpineSettings:
     retry_delay_s: float = 5.0
     """After this time a refused or unanswered subscription or binding is requested once more."""
 
+    long_retries_s: tuple[float, ...] = (30.0, 300.0, 900.0)
+    """A read, subscription or binding that stays unanswered is asked for again after each of these times."""
+
+    close_unanswering_peer: bool = False
+    """Close the connection when the last of them was in vain; some devices never answer one certain read."""
+
     max_relations: int = 256
     """Subscriptions, and likewise bindings, of one peer."""
 

@@ -23,7 +23,7 @@ from eebus.spine.handler import Peer
 from eebus.spine.model.common import Classifier, FeatureAddress, StateChange
 from eebus.spine.node_management import entity_change_data, use_case_data
 from eebus.spine.session import NodeState, RelationKind, Session
-from eebus.spine.update import PARTIAL
+from eebus.spine.update import PARTIAL, changed_part
 
 
 class Turn:
@@ -50,26 +50,48 @@ class Turn:
         """Ask the shell to store a record (see :class:`eebus.spine.effects.Persist`)."""
         self.effects.append(Persist(record, grace_s, token))
 
-    def set_data(self, feature: LocalFeature, function: str, data: Record, *, force: bool = False) -> None:
-        """Set function data and notify all subscribers with the complete data.
+    def set_data(
+        self,
+        feature: LocalFeature,
+        function: str,
+        data: Record,
+        *,
+        force: bool = False,
+        partial: bool = False,
+    ) -> None:
+        """Set function data and notify all subscribers, with the complete data unless ``partial``.
 
-        Unchanged data is not notified (SPINE 5.6) unless forced. Raises LocalError when the feature does not
-        offer the function or a text cannot be read by peers.
+        A partial notify carries the changed items only, where the subscribers can merge them. Unchanged data
+        is not notified (SPINE 5.6) unless forced. Raises LocalError when the feature does not offer the
+        function or a text cannot be read by peers.
         """
         if spec_of(data).name != function:
             raise LocalError(f"{type(data).__name__} is no data of '{function}'")
-        changed = feature.data(function) != data
+        before = feature.data(function)
         feature.preset(data)
-        if changed or force:
-            self.notify_subscribers(feature, command_for(data))
+        if before != data or force:
+            part = changed_part(spec_of(data), before, data) if partial and not force else None
+            command = command_for(data) if part is None else command_for(part, (PARTIAL,))
+            self.notify_subscribers(feature, command)
 
-    def read(self, ski: Ski, source: LocalFeature, destination: FeatureAddress, function: str) -> int:
+    def read(
+        self,
+        ski: Ski,
+        source: LocalFeature,
+        destination: FeatureAddress,
+        function: str,
+        *,
+        selection: Filter | None = None,
+    ) -> int:
         """Read a function of a peer. Returns the message counter.
+
+        ``selection`` (:func:`eebus.spine.update.read_filter`) reads a part only, from a server that announces
+        partial reads; others are read completely.
 
         The answer comes as RemoteData, ResultReceived or RequestTimedOut. Raises LocalError for a peer that
         is not connected.
         """
-        return client.read(self, self.session(ski), source.address, destination, function)
+        return client.read(self, self.session(ski), source.address, destination, function, selection)
 
     def write(
         self,

@@ -5,19 +5,21 @@ Everything works on copies and is all or nothing: the result is a new record, or
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from eebus.errors import DecodeError, RemoteError
-from eebus.jsonform import Record, from_wire, merge_members, to_wire
+from eebus.jsonform import Record, merge_members, to_wire
 from eebus.spine.datagram import CmdControl, Command, Filter
 from eebus.spine.functions import FunctionSpec
 from eebus.spine.handler import ItemChange
 from eebus.spine.model.common import ErrorNumber, Tag
 from eebus.spine.model.device import KeyValue
 from eebus.spine.safety import is_peer_safe
+from eebus.spine.selection import Selection, UnsupportedSelectionError, interval_selector, read_selection
 
 _RecordT = TypeVar("_RecordT", bound=Record)
 
@@ -58,15 +60,88 @@ def delete_filter(spec: FunctionSpec, selectors: Record | None, *elements: str) 
     return Filter(cmd_control=CmdControl(delete=Tag()), unknown=tuple(parts))
 
 
+def read_filter(
+    spec: FunctionSpec,
+    selectors: Record | None = None,
+    *elements: str,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> Filter:
+    """A filter that reads only some items and of them only some elements (names as on the wire).
+
+    `selectors` is an item with only the selecting fields set; `since` and `until` pick measured values.
+    """
+    members = [] if selectors is None else list(merge_members(to_wire(selectors)).items())
+    if since is not None or until is not None:
+        members.append(interval_selector(since, until))
+    parts: list[tuple[str, object]] = []
+    if members:
+        parts.append((spec.selectors_name, [{name: value} for name, value in members]))
+    if elements:
+        parts.append((spec.elements_name, [{name: []} for name in elements]))
+    return Filter(cmd_control=CmdControl(partial=Tag()), unknown=tuple(parts))
+
+
 PARTIAL = Filter(cmd_control=CmdControl(partial=Tag()))
 """The filter of a plain partial change: merge by identifiers."""
 
 
 def check_read(spec: FunctionSpec, command: Command) -> None:
     """Raises ExchangeError when the filter of a read does not fit, or there are several (SPINE 6.3)."""
+    _read_part(spec, command)
+
+
+def select(spec: FunctionSpec, data: Record, command: Command) -> Record:
+    """The part of the data that a partial read asks for; identifiers always stay (SPINE 6.3).
+
+    Raises ExchangeError when the filter does not fit.
+    """
+    part = _read_part(spec, command)
+    if part is None:
+        return data
+    wanted = part.elements
+    if spec.item is None:
+        return data if wanted is None else _only_elements(data, wanted)
+    items = _items_where(spec.items(data), part.selectors)
+    if wanted is not None:
+        wanted = {**wanted, **{name: {} for name in _wire_names(spec, spec.keys)}}
+        items = [_only_elements(item, wanted) for item in items]
+    return _with_items(spec, data, items)
+
+
+def changed_part(spec: FunctionSpec, before: Record | None, after: Record) -> Record | None:
+    """The items that a partial notify has to carry, so that who merges them ends with `after`.
+
+    None when that cannot be said by a merge: something was taken away, or the items have no identifiers.
+    """
+    if before is None or spec.item is None or not spec.keys:
+        return None
+    old = {spec.key_of(item): item for item in spec.items(before)}
+    new = {spec.key_of(item): item for item in spec.items(after)}
+    if None in new or not old.keys() <= new.keys():
+        return None
+    changed = [item for key, item in new.items() if old.get(key) != item]
+    if any(key in old and merge(old[key], new[key]) != new[key] for key in map(spec.key_of, changed)):
+        return None
+    return _with_items(spec, after, changed)
+
+
+def _read_part(spec: FunctionSpec, command: Command) -> "_Part | None":
     plan = _plan(spec, command)
     if plan is not None and plan.delete is not None:
         raise _unsupported("a read takes one partial filter")
+    return None if plan is None else plan.partial
+
+
+def _only_elements(record: _RecordT, elements: ElementTree) -> _RecordT:
+    """The record with the named elements only."""
+    kept: dict[str, Any] = {}
+    for name, children in elements.items():
+        field = _fields_by_wire_name(type(record)).get(name)
+        value = None if field is None else getattr(record, field)
+        if field is not None and value is not None:
+            kept[field] = _only_elements(value, children) if children and isinstance(value, Record) else value
+    return type(record)(**kept)
 
 
 def apply(spec: FunctionSpec, current: Record, command: Command) -> Record:
@@ -114,7 +189,7 @@ def apply_write(spec: FunctionSpec, current: Record, command: Command) -> WriteO
 class _Part:
     """One filter: which items (None: all), which elements (None: the items themselves)."""
 
-    selectors: Record | None
+    selectors: Selection | None
     elements: ElementTree | None
 
 
@@ -142,7 +217,7 @@ def _plan(spec: FunctionSpec, command: Command) -> _Plan | None:
 
 
 def _part(spec: FunctionSpec, item: Filter) -> _Part:
-    selectors: Record | None = None
+    selectors: Selection | None = None
     elements: ElementTree | None = None
     for name, wire in item.unknown:
         if name == spec.selectors_name:
@@ -154,16 +229,13 @@ def _part(spec: FunctionSpec, item: Filter) -> _Part:
     return _Part(selectors, elements)
 
 
-def _selectors(spec: FunctionSpec, wire: object) -> Record | None:
-    """The selecting fields as an incomplete item; None when nothing is selected by."""
+def _selectors(spec: FunctionSpec, wire: object) -> Selection | None:
     try:
-        selectors = from_wire(spec.item_type, wire)
+        return read_selection(spec, wire)
     except DecodeError as error:
         raise ExchangeError(ErrorNumber.GENERAL, str(error)) from error
-    chosen = _set_fields(selectors)
-    if selectors.unknown or not chosen.keys() <= set(spec.selectors):
-        raise _unsupported("these selectors are not supported")
-    return selectors if chosen else None
+    except UnsupportedSelectionError as error:
+        raise _unsupported(str(error)) from error
 
 
 def _element_tree(wire: object) -> ElementTree:
@@ -173,10 +245,8 @@ def _element_tree(wire: object) -> ElementTree:
         raise ExchangeError(ErrorNumber.GENERAL, str(error)) from error
 
 
-def _selected(selectors: Record | None, item: Record) -> bool:
-    return selectors is None or all(
-        getattr(item, name) == value for name, value in _set_fields(selectors).items()
-    )
+def _selected(selectors: Selection | None, item: Record) -> bool:
+    return selectors is None or selectors.picks(item)
 
 
 def _unsupported(text: str) -> ExchangeError:
@@ -259,7 +329,7 @@ def _merge_data(spec: FunctionSpec, current: Record, update: Record, part: _Part
 
 
 def _merge_selected(
-    spec: FunctionSpec, items: list[Record], updates: tuple[Record, ...], selectors: Record
+    spec: FunctionSpec, items: list[Record], updates: tuple[Record, ...], selectors: Selection
 ) -> list[Record]:
     """Apply the fields of one item to every selected item; never adds."""
     if len(updates) != 1:
@@ -333,7 +403,7 @@ def _addressed_items(spec: FunctionSpec, current: Record, command: Command) -> l
     return list({spec.key_of(item): item for item in addressed}.values())
 
 
-def _items_where(items: Iterable[Record], selectors: Record | None) -> list[Record]:
+def _items_where(items: Iterable[Record], selectors: Selection | None) -> list[Record]:
     return [item for item in items if _selected(selectors, item)]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from eebus.errors import LocalError
-from eebus.spine.device import READ, LocalDevice, LocalEntity, LocalFeature
+from eebus.spine.device import READ, READ_PARTIAL, LocalDevice, LocalEntity, LocalFeature
 from eebus.spine.handler import Handler
 from eebus.spine.model.common import Role
 from eebus.spine.model.measurement import MeasurementData
@@ -45,6 +45,10 @@ class MonitoringSettings:
     phases: int = 3
     announce_connected_phases: bool = True
     """One stack shows no power and no current when the number of phases is announced."""
+    partial_reads: bool = False
+    """Let readers pick values by number or time. Some read oddly as soon as that is announced."""
+    partial_notifies: bool = False
+    """Tell only the values that changed. Complete lists are understood by every reader."""
     negative_production_counters: bool = True
     """Specified: counters of produced energy run from 0 downwards."""
 
@@ -103,7 +107,7 @@ class MonitoringServer(Handler):
             {
                 MEASUREMENT_DESCRIPTION_FUNCTION: READ,
                 MEASUREMENT_CONSTRAINTS_FUNCTION: READ,
-                MEASUREMENT_FUNCTION: READ,
+                MEASUREMENT_FUNCTION: READ_PARTIAL if settings.partial_reads else READ,
             },
         )
         connections = entity.add_feature(
@@ -165,7 +169,12 @@ class MonitoringServer(Handler):
             point.told, point.told_at = point.latest, turn.now
         self._told_at = turn.now
         items = [point.item for point in self._points if point.item is not None]
-        turn.set_data(self._measurement, MEASUREMENT_FUNCTION, measurement_list(items))
+        turn.set_data(
+            self._measurement,
+            MEASUREMENT_FUNCTION,
+            measurement_list(items),
+            partial=self._settings.partial_notifies,
+        )
 
 
 def _factor_feature(entity: LocalEntity) -> LocalFeature:

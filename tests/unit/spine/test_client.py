@@ -31,6 +31,7 @@ from eebus.spine.model.node_management import (
     FeatureDescription,
     FeatureInformation,
     NodeManagementDetailedDiscoveryData,
+    NodeManagementSubscriptionRequestCall,
     NodeManagementUseCaseData,
     UseCaseInformation,
     UseCaseSupport,
@@ -70,8 +71,10 @@ def tree_with_limits(
     )
 
 
-def started(tree: NodeManagementDetailedDiscoveryData | None = None) -> Bench:
-    bench = Bench()
+def started(
+    tree: NodeManagementDetailedDiscoveryData | None = None, *, settings: SpineSettings | None = None
+) -> Bench:
+    bench = Bench(settings=settings)
     for request in bench.answer_discovery(tree or tree_with_limits()):
         if request.header.cmd_classifier == "call":
             bench.result_to(request, 0)
@@ -397,11 +400,89 @@ def test_error_on_the_repetition_of_an_unanswered_subscription_means_duplicate()
     assert len(bench.handler.of_type(SubscriptionConfirmed)) == 2
 
 
-def test_unanswered_subscription_is_given_up_after_the_repetition() -> None:
+def test_SPINE_2_8_an_unanswered_subscription_is_asked_for_again_soon_and_then_ever_more_rarely() -> None:
     bench = started()
     subscribe(bench)
-    assert len(bench.wait(60)) == 1
+    for seconds in (15, 10 + 30, 10 + 300, 10 + 900):
+        assert bench.wait(seconds - 0.1) == []
+        (again,) = bench.wait(0.1)
+        assert isinstance(again.command.data, NodeManagementSubscriptionRequestCall)
+    assert bench.wait(3600) == []
     assert len(bench.handler.of_type(RequestTimedOut)) == 1
+    assert bench.closed() == []
+
+
+def test_SPINE_2_8_a_subscription_that_is_answered_late_is_a_subscription() -> None:
+    bench = started()
+    subscribe(bench)
+    bench.wait(15)
+    (again,) = bench.wait(40)
+    bench.result_to(again, 0)
+    assert len(bench.handler.of_type(SubscriptionConfirmed)) == 2
+    assert bench.wait(3600) == []
+
+
+def test_SPINE_2_8_an_unanswered_read_is_repeated_after_30_s_5_min_and_15_min() -> None:
+    bench = started()
+    first = read_limits(bench)
+    counters = [first.header.msg_counter]
+    for seconds in (10 + 30, 10 + 300, 10 + 900):
+        assert bench.wait(seconds - 0.1) == []
+        (again,) = bench.wait(0.1)
+        assert again.command == first.command
+        counters.append(again.header.msg_counter)
+    assert len(set(counters)) == 4
+    assert bench.wait(7200) == []
+    assert len(bench.handler.of_type(RequestTimedOut)) == 1
+    assert bench.closed() == []
+
+
+def test_SPINE_2_8_the_answer_to_a_repetition_is_data_and_ends_the_repeating() -> None:
+    bench = started()
+    read_limits(bench)
+    (again,) = bench.wait(40)
+    bench.reply_to(again, LIMITS)
+    assert len(bench.handler.of_type(RemoteData)) == 1
+    assert bench.wait(3600) == []
+
+
+def test_SPINE_2_8_a_late_reply_to_the_first_attempt_ends_the_repeating() -> None:
+    bench = started()
+    first = read_limits(bench)
+    bench.wait(20)
+    bench.reply_to(first, LIMITS)
+    assert bench.wait(3600) == []
+
+
+def test_IG_SPINE_2_6_1_an_explicit_refusal_is_not_repeated() -> None:
+    bench = started()
+    bench.result_to(read_limits(bench), 6)
+    assert bench.wait(3600) == []
+
+
+def test_SPINE_2_8_a_write_is_never_repeated_by_the_protocol_layer() -> None:
+    bench = started()
+    write(bench, ACTIVATE)
+    assert bench.wait(3600) == []
+    assert len(bench.handler.of_type(RequestTimedOut)) == 1
+
+
+def test_SPINE_2_8_a_peer_that_answers_nothing_may_be_closed_at_the_end() -> None:
+    bench = started(settings=SpineSettings(close_unanswering_peer=True))
+    read_limits(bench)
+    bench.wait(10 + 30 + 10 + 300 + 10 + 900 + 9.9)
+    assert bench.closed() == []
+    bench.wait(0.1)
+    assert [close.text for close in bench.closed()] == ["the peer does not answer"]
+
+
+def test_SPINE_2_8_nothing_is_repeated_to_a_removed_entity() -> None:
+    bench = started()
+    read_limits(bench)
+    bench.wait(15)
+    removal = NodeManagementDetailedDiscoveryData(entity_information=(entity_change((1,), "removed"),))
+    tell(bench, removal, PARTIAL)
+    assert bench.wait(3600) == []
 
 
 def test_relations_can_be_ended() -> None:

@@ -586,3 +586,23 @@ def test_the_values_of_an_entity_that_was_removed_are_forgotten() -> None:
     bench.wire.run(METER, lambda turn: turn.remove_entity(entity))
     assert bench.reader.entities(METER) == ()
     assert bench.reader.values(METER) == {}
+
+
+def test_partial_notifies_carry_changed_values_and_the_reader_knows_them_all() -> None:
+    bench = Bench(MonitoringSettings(optional=ALL_GRID_VALUES, partial_notifies=True))
+    bench.publish(power=100.0, current_a=1.0)
+    bench.wire.wait(5)
+    bench.publish(power=200.0)
+    last = [entry for entry in bench.wire.nodes[METER].log if isinstance(entry, bytes)][-1]
+    assert b'"partial":[]' in last
+    assert last.count(b'"measurementId"') == 1
+    assert bench.value(Quantity.POWER) == 200.0
+    assert bench.value(Quantity.CURRENT_A) == 1.0
+
+
+def test_partial_reads_are_announced_only_when_wished() -> None:
+    for wished in (False, True):
+        bench = Bench(MonitoringSettings(partial_reads=wished))
+        feature = bench.wire.nodes[METER].stack.device.entities[1,].find_feature("Measurement", "server")
+        assert feature is not None
+        assert feature.functions[MEASUREMENTS].read_partial is wished
