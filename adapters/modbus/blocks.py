@@ -34,6 +34,15 @@ def plan_blocks(points: Iterable[tuple[str, Point]], max_registers: int) -> tupl
     return tuple(blocks)
 
 
+def single_value_blocks(points: Iterable[tuple[str, Point]]) -> tuple[Block, ...]:
+    """One read for each value, for devices that answer no more at a time."""
+    return tuple(
+        Block(point.table, address, point.size, (name,))
+        for name, point in points
+        for address in point.addresses
+    )
+
+
 def _can_join(block: Block, point: Point, max_registers: int) -> bool:
     return (
         block.table is point.table

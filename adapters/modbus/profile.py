@@ -4,22 +4,16 @@ A profile says where values are, what is written at every connect, and how the d
 no code and no templates; only whole values may be a parameter, written `"${name}"`.
 """
 
-import functools
-import importlib.resources
-import re
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator
 from enum import StrEnum
-from importlib.resources.abc import Traversable
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from adapters.modbus.codec import NumberType, WordOrder
 from adapters.modbus.requests import MAX_READ_REGISTERS, Table
-from adapters.settings import Port, SettingsError, UnitId
+from adapters.settings import Port, UnitId
 from hems.devices import Kind
 
 Address = Annotated[int, Field(ge=0, le=65535)]
@@ -86,6 +80,7 @@ class Transport(_Part):
     connect_delay_ms: int = Field(default=0, ge=0)
     busy_retries: int = Field(default=3, ge=0)
     max_read_regs: int = Field(default=MAX_READ_REGISTERS, ge=1, le=MAX_READ_REGISTERS)
+    single_value_reads: bool = False
 
 
 class Valid(_Part):
@@ -96,11 +91,14 @@ class Valid(_Part):
 
 
 class Point(_Part):
-    """A value to read, or `count` equal ones `stride` registers apart."""
+    """A value to read, or `count` equal ones `stride` registers apart.
+
+    The type `text` takes `count` registers with two characters each. Coils and discrete inputs hold `bit`.
+    """
 
     table: Table
     addr: Address
-    type: NumberType
+    type: NumberType | Literal["text"]
     word_order: WordOrder = WordOrder.BIG
     count: int = Field(default=1, ge=1)
     stride: int | None = Field(default=None, ge=1)
@@ -111,16 +109,27 @@ class Point(_Part):
     map: dict[int, str] | None = None
     poll: Literal["fast", "slow"] = "fast"
 
+    @model_validator(mode="after")
+    def _bits_where_bits_are(self) -> Self:
+        if (self.type is NumberType.BIT) is not self.table.holds_bits:
+            raise ValueError("coils and discrete inputs hold the type bit, registers all other types")
+        return self
+
+    @property
+    def size(self) -> int:
+        """Registers of one value."""
+        return self.type.size if isinstance(self.type, NumberType) else 1
+
     @property
     def addresses(self) -> tuple[int, ...]:
         """The first register of each value."""
-        stride = self.stride or self.type.size
+        stride = self.stride or self.size
         return tuple(self.addr + index * stride for index in range(self.count))
 
     @property
     def end(self) -> int:
         """The register behind the last one."""
-        return self.addresses[-1] + self.type.size
+        return self.addresses[-1] + self.size
 
 
 class Check(_Part):
@@ -142,13 +151,15 @@ class RegisterTarget(_Part):
 
 
 class Setup(RegisterTarget):
-    """A value that is written at every connect and must then be read back from the same register.
+    """A value that the device must hold: looked at after every connect, and written where it reads otherwise.
 
-    `optional`: some models of the family have no such register.
+    `verify`: the point that shows it, where the written register cannot be read. `optional`: some models of
+    the family have no such register.
     """
 
     name: str
     value: float
+    verify: str | None = None
     optional: bool = False
 
 
@@ -170,30 +181,61 @@ class Readback(_Part):
 
 
 class Failsafe(_Part):
-    """What the device does by itself: after `after_s` without a request it holds `value`."""
+    """What the device does by itself: after `after_s` without a request it holds `value`.
+
+    `point`: where the device shows what it really holds then; once read, that counts instead.
+    """
 
     after_s: float = Field(gt=0.0)
     value: float = Field(ge=0.0)
+    point: str | None = None
 
 
-class Control(_Part):
-    """How the device is limited in watts.
+class Mode(_Part):
+    """A second register that goes with the value: it makes a limit count, or tells the pause.
 
-    `quantize`: the step of its values, always rounded down. `min_interval_s`: shortest time between two
-    changes, which a lower value may undercut. `persistence`: only registers that may be written for ever.
+    It is written behind the value, and alone for a pause. `paused` absent: the pause is a value like others.
+    `verify`: the point that shows it; without one, only measurement can prove a pause.
     """
 
     write: RegisterTarget
-    range: ControlRange
-    quantize: float = Field(gt=0.0)
-    verify: Readback
-    release: float
+    limited: float
+    released: float
+    paused: float | None = None
+    verify: str | None = None
+
+
+class _Pace(_Part):
+    """How often a control may change, and how long it takes.
+
+    `min_interval_s`: shortest time between two changes, which a lower value may undercut. `persistence`: only
+    registers that may be written for ever.
+    """
+
     persistence: Literal["volatile"]
     min_interval_s: Seconds = 0.0
     refresh_s: float | None = Field(default=None, gt=0.0)
     failsafe: Failsafe | None = None
     reaction_s: Seconds = 5.0
     min_off_s: Seconds = 0.0
+    min_run_s: Seconds = 0.0
+
+    @property
+    def named_points(self) -> Iterator[str]:
+        """The points that the control refers to."""
+        if self.failsafe is not None and self.failsafe.point is not None:
+            yield self.failsafe.point
+
+
+class Control(_Pace):
+    """How the device is limited in watts. `quantize`: the step of its values, always rounded down."""
+
+    write: RegisterTarget
+    range: ControlRange
+    quantize: float = Field(gt=0.0)
+    verify: Readback
+    release: float
+    mode: Mode | None = None
 
     @model_validator(mode="after")
     def _failsafe_is_a_value_of_the_control(self) -> Self:
@@ -201,6 +243,13 @@ class Control(_Part):
         if held != self.range.pause and not self.range.min <= held <= self.range.max:
             raise ValueError(f"the failsafe value {held:g} is neither the pause nor within the range")
         return self
+
+    @property
+    def named_points(self) -> Iterator[str]:
+        yield from super().named_points
+        yield self.verify.point
+        if self.mode is not None and self.mode.verify is not None:
+            yield self.mode.verify
 
 
 class CurrentControl(Control):
@@ -210,18 +259,76 @@ class CurrentControl(Control):
     assumed_voltage_v: float = Field(ge=180.0, le=280.0)
 
 
+class StageWrite(_Part):
+    """One register or coil of a stage: the point says where it is, `value` what it must hold."""
+
+    point: str
+    fc: Literal[5, 6, 16]
+    value: float
+
+
+class Stage(_Part):
+    """One of a few states. `power_w`: what the device takes at most in it. Writes are made in this order."""
+
+    name: str
+    power_w: float = Field(ge=0.0)
+    writes: tuple[StageWrite, ...] = Field(min_length=1)
+
+
+class StageControl(_Pace):
+    """A device that knows a few states only, such as SG Ready contacts; the last one frees it."""
+
+    stages: tuple[Stage, ...] = Field(min_length=2)
+
+    @model_validator(mode="after")
+    def _stages_grow_and_know_the_failsafe(self) -> Self:
+        powers_w = [stage.power_w for stage in self.stages]
+        if any(lower >= higher for lower, higher in itertools.pairwise(powers_w)):
+            raise ValueError("stages come in order of their power, each above the one before")
+        if self.failsafe is not None and self.failsafe.value not in powers_w:
+            raise ValueError(f"the failsafe value {self.failsafe.value:g} is the power of no stage")
+        return self
+
+    @property
+    def named_points(self) -> Iterator[str]:
+        yield from super().named_points
+        for stage in self.stages:
+            yield from (write.point for write in stage.writes)
+
+
 class Controls(_Part):
     """The controls by name; the names say direction and unit."""
 
     max_current_a: CurrentControl | None = None
     max_power_w: Control | None = None
+    power_stages: StageControl | None = None
     production_limit_w: Control | None = None
 
     @model_validator(mode="after")
     def _one_per_direction(self) -> Self:
-        if self.max_current_a is not None and self.max_power_w is not None:
-            raise ValueError("max_current_a and max_power_w both limit consumption; keep one")
+        if len(list(self._of_consumption())) > 1:
+            raise ValueError("max_current_a, max_power_w and power_stages all limit consumption; keep one")
         return self
+
+    def _of_consumption(self) -> Iterator[Control | StageControl]:
+        for control in (self.max_current_a, self.max_power_w, self.power_stages):
+            if control is not None:
+                yield control
+
+    @property
+    def consumption(self) -> Control | StageControl | None:
+        """The one that limits consumption."""
+        return next(self._of_consumption(), None)
+
+    @property
+    def production(self) -> Control | None:
+        """The one that limits production."""
+        return self.production_limit_w
+
+    @property
+    def all(self) -> tuple[Control | StageControl, ...]:
+        """Every control of the profile."""
+        return tuple(control for control in (self.consumption, self.production) if control is not None)
 
 
 SAMPLE_POINTS = (
@@ -250,98 +357,10 @@ class Profile(_Part):
 
     @model_validator(mode="after")
     def _references_exist(self) -> Self:
-        controls = self.controls.max_current_a, self.controls.max_power_w, self.controls.production_limit_w
         named = [check.point for check in self.identify]
-        named += [control.verify.point for control in controls if control is not None]
+        named += [setup.verify for setup in self.on_connect if setup.verify is not None]
+        named += [point for control in self.controls.all for point in control.named_points]
         unknown = sorted(set(named) - set(self.points))
         if unknown:
             raise ValueError(f"points that are not declared: {', '.join(unknown)}")
         return self
-
-
-def load_profile(profile_id: str, params: Mapping[str, float], user_folders: Sequence[Path] = ()) -> Profile:
-    """Find `<profile_id>.yaml` in the user's folders, then in the package, and fill in the parameters.
-
-    Raises SettingsError with what is wrong and where to look.
-    """
-    text, origin = _find(profile_id, user_folders)
-    return parse_profile(text, params, origin)
-
-
-def parse_profile(text: str, params: Mapping[str, float], origin: str) -> Profile:
-    """Read a profile from YAML text; `origin` names it in errors. Raises SettingsError."""
-    try:
-        raw = _parse_yaml(text)
-    except YAMLError as error:
-        raise SettingsError(f"{origin}: not YAML: {error}") from error
-    if not isinstance(raw, dict):
-        raise SettingsError(f"{origin}: a profile is a map of blocks")
-    try:
-        return Profile.model_validate(_fill_in(raw, _values(raw, params, origin), origin))
-    except ValidationError as error:
-        raise SettingsError(f"{origin}: {_explain(error)}") from error
-
-
-@functools.cache
-def _parse_yaml(text: str) -> Any:
-    """Parsing takes 20 ms, and a house may have many devices of one family. The result is never changed."""
-    return YAML(typ="safe", pure=True).load(text)
-
-
-def profile_ids(user_folders: Sequence[Path] = ()) -> tuple[str, ...]:
-    """The ids of all profiles that can be found, sorted."""
-    names = {entry.name for folder in _folders(user_folders) if folder.is_dir() for entry in folder.iterdir()}
-    return tuple(sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml")))
-
-
-def _folders(user_folders: Sequence[Path]) -> list[Path | Traversable]:
-    return [*user_folders, importlib.resources.files("adapters") / "profiles"]
-
-
-def _find(profile_id: str, user_folders: Sequence[Path]) -> tuple[str, str]:
-    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", profile_id):
-        raise SettingsError(f"'{profile_id}' is not a profile id: lower case letters, digits and dashes")
-    for folder in _folders(user_folders):
-        candidate = folder / f"{profile_id}.yaml"
-        if candidate.is_file():
-            return candidate.read_text(encoding="utf-8"), f"profile {profile_id}"
-    known = ", ".join(profile_ids(user_folders))
-    raise SettingsError(f"there is no profile '{profile_id}'; known are: {known}")
-
-
-_PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
-
-
-def _values(raw: dict[str, Any], given: Mapping[str, float], origin: str) -> dict[str, float]:
-    """The value of each declared parameter; refuses unknown ones and those out of range."""
-    declared = {
-        name: Parameter.model_validate(parameter) for name, parameter in (raw.get("params") or {}).items()
-    }
-    for name, value in given.items():
-        if name not in declared:
-            raise SettingsError(f"{origin}: no parameter '{name}'; it has: {', '.join(sorted(declared))}")
-        low, high = declared[name].min, declared[name].max
-        if not low <= value <= high:
-            raise SettingsError(f"{origin}: parameter {name} = {value:g} is outside {low:g} to {high:g}")
-    return {name: given.get(name, parameter.default) for name, parameter in declared.items()}
-
-
-def _fill_in(node: Any, values: Mapping[str, float], origin: str) -> Any:
-    if isinstance(node, dict):
-        return {key: _fill_in(member, values, origin) for key, member in node.items()}
-    if isinstance(node, list):
-        return [_fill_in(member, values, origin) for member in node]
-    if not isinstance(node, str) or "${" not in node:
-        return node
-    match = _PLACEHOLDER.fullmatch(node)
-    if match is None or match[1] not in values:
-        raise SettingsError(f"{origin}: '{node}' is not a declared parameter")
-    value = values[match[1]]
-    return int(value) if value == int(value) else value
-
-
-def _explain(error: ValidationError) -> str:
-    return "; ".join(
-        f"{'.'.join(str(step) for step in fault['loc']) or 'profile'}: {fault['msg']}"
-        for fault in error.errors()
-    )

@@ -1,17 +1,18 @@
 """A device that a profile describes, behind the ports of the gateway."""
 
+import asyncio
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Awaitable, Iterable
 
 from adapters.context import Sleep
-from adapters.modbus.blocks import Block, plan_blocks
+from adapters.modbus.blocks import Block
 from adapters.modbus.bus import Priority, Unit
-from adapters.modbus.codec import decode, encode
-from adapters.modbus.conversion import RecentHighest, Steps, line_voltage
+from adapters.modbus.conversion import RecentHighest, line_voltage
 from adapters.modbus.errors import ILLEGAL_ADDRESS, ReadRefused, RegisterWriteRefused
-from adapters.modbus.profile import Control, CurrentControl, Point, Profile, Setup
-from adapters.modbus.requests import Table
+from adapters.modbus.limiting import Limiter, Tools, limiter_for
+from adapters.modbus.profile import CurrentControl, Profile, Setup
+from adapters.modbus.registers import Registers
 from eebus.clock import Clock
 from hems.devices import (
     Capabilities,
@@ -20,6 +21,7 @@ from hems.devices import (
     DeviceUnreachable,
     Direction,
     Fallback,
+    FeasiblePowers,
     Readback,
     Setpoint,
     WriteRefused,
@@ -27,26 +29,17 @@ from hems.devices import (
 
 _LOG = logging.getLogger(__name__)
 _SLOW_POLL_S = 10.0
+_CHORES_S = 0.3
 _VOLTAGE_SPAN_S = 150.0
 _SETUP_TOLERANCE = 1e-6
-
-Reading = tuple[float | None, ...] | str
-"""What a point read: numbers, None where the device has none, or the word of its map."""
-
-
-@dataclass(slots=True)
-class _Written:
-    """The last value that was written to a control, and when."""
-
-    value: float
-    at_s: float
+_VOLTAGES = "voltages_v"
 
 
 class ProfileDevice:
     """A :class:`hems.devices.Device` of one unit on a bus.
 
-    It writes its setup (failsafe, watchdog) after every loss of contact and whenever slow polling finds it
-    gone: devices that lost their power forget it without the connection breaking.
+    It checks its setup (failsafe, watchdog) after every loss of contact and while polling slowly: devices
+    that lost their power forget it without the connection breaking.
     """
 
     def __init__(
@@ -62,15 +55,15 @@ class ProfileDevice:
         self._profile = profile
         self._unit = unit
         self._clock = clock
-        self._sleep = sleep
         self._nameplate_w = nameplate_w
-        self._controls = _controls_of(profile)
-        self._fast_blocks = _blocks(profile, "fast")
-        self._slow_blocks = _blocks(profile, "slow")
-        self._readings: dict[str, Reading] = {}
+        self._registers = Registers(unit, profile.points, profile.transport)
         self._highest_v = tuple(RecentHighest(_VOLTAGE_SPAN_S) for _ in range(3))
-        self._written: dict[Direction, _Written] = {}
+        tools = Tools(name, self._registers, clock, sleep, self._watts_per_ampere)
+        self._limiters = _limiters(profile, tools)
+        self._fast_blocks = self._blocks(poll="fast")
+        self._slow_blocks = self._blocks(poll="slow")
         self._programmed: list[Setup] = []
+        self._chores: deque[Block | Setup] = deque()
         self._is_set_up = False
         self._slow_poll_due_s = 0.0
 
@@ -80,36 +73,43 @@ class ProfileDevice:
 
     @property
     def capabilities(self) -> Capabilities:
-        consumption = self._controls.get(Direction.CONSUMPTION)
-        production = self._controls.get(Direction.PRODUCTION)
-        control = consumption or production
+        controls = self._profile.controls
+        control = controls.consumption or controls.production
+        limiter = next(iter(self._limiters.values()), None)
         return Capabilities(
             kind=self._profile.profile.kind,
-            nameplate_w=self._nameplate_w or self._largest_power(control),
-            consumption=self._steps(consumption).feasible() if consumption else None,
-            production=self._steps(production).feasible() if production else None,
-            consumption_fallback=self._fallback(consumption),
-            production_fallback=self._fallback(production),
+            nameplate_w=self._nameplate_w or (limiter.largest_power_w() if limiter else 0.0),
+            consumption=self._feasible(Direction.CONSUMPTION),
+            production=self._feasible(Direction.PRODUCTION),
+            consumption_fallback=self._fallback(Direction.CONSUMPTION),
+            production_fallback=self._fallback(Direction.PRODUCTION),
             reaction_s=control.reaction_s if control else 5.0,
             refresh_s=control.refresh_s if control else None,
-            write_gap_s=control.min_interval_s if control else 0.0,
+            write_gap_s=self._unit.pacing.write_gap_s,
             accepted_rise_s=control.min_off_s if control else 0.0,
+            min_run_s=control.min_run_s if control else 0.0,
             measures_power="power_w" in self._profile.points,
         )
+
+    def _feasible(self, direction: Direction) -> FeasiblePowers | None:
+        return self._limiters[direction].feasible() if direction in self._limiters else None
+
+    def _fallback(self, direction: Direction) -> Fallback | None:
+        return self._limiters[direction].fallback() if direction in self._limiters else None
 
     # The port.
 
     async def connect(self) -> None:
         self._is_set_up = False
-        await self._set_up(Priority.FAST)
-        # Voltages make the capabilities exact; without them the highest are assumed.
-        await self._read_blocks(self._fast_blocks, Priority.FAST)
+        # Setting up and reading at once: slow devices need pauses between writes that reads can use. The
+        # voltages make the capabilities exact; without them the highest are assumed.
+        await _both(self._set_up(Priority.FAST), self._refresh(self._first_blocks(), Priority.FAST))
 
     async def read(self) -> DeviceSample:
         try:
             if not self._is_set_up:
                 await self._set_up(Priority.FAST)
-            await self._read_blocks(self._fast_blocks, Priority.FAST)
+            await self._refresh(self._fast_blocks, Priority.FAST)
             await self._poll_slowly()
         except DeviceUnreachable:
             self._is_set_up = False
@@ -117,15 +117,15 @@ class ProfileDevice:
         return self._sample()
 
     async def write(self, setpoint: Setpoint) -> Readback:
-        control = self._controls.get(setpoint.direction)
-        if control is None:
+        limiter = self._limiters.get(setpoint.direction)
+        if limiter is None:
             raise WriteRefused(
                 f"{self._name}: its profile has no control that limits {setpoint.direction.value}; choose "
                 "another profile or leave this direction to another device"
             )
         try:
             await self._set_up_before_limit()
-            return await self._write_control(control, setpoint)
+            return await limiter.write(setpoint.power_w)
         except DeviceUnreachable:
             self._is_set_up = False
             raise
@@ -133,7 +133,7 @@ class ProfileDevice:
     async def close(self) -> None:
         await self._unit.close()
 
-    # Setting up: identify, then program what the device does without us.
+    # Setting up: identify, then see to what the device does without us.
 
     async def _set_up_before_limit(self) -> None:
         """A refused setup is a fault to report, but no reason to withhold a limit."""
@@ -147,14 +147,10 @@ class ProfileDevice:
             _LOG.warning("%s: the limit is written although setting up failed: %s", self._name, error)
 
     async def _set_up(self, priority: Priority) -> None:
-        await self._read_blocks(self._slow_blocks, priority)
-        for check in self._profile.identify:
-            value = _first_number(self._readings.get(check.point, ()))
-            if value is None or not check.min <= value <= check.max:
-                raise DeviceError(
-                    f"{self._name}: this is no {self._profile.profile.family}: {check.point} reads {value} "
-                    f"instead of {check.min:g} to {check.max:g}; check profile, host and unit"
-                )
+        for limiter in self._limiters.values():
+            limiter.forget()
+        await self._identify(priority)
+        await self._learn_failsafes(priority)
         self._programmed.clear()
         for setup in self._profile.on_connect:
             try:
@@ -165,201 +161,142 @@ class ProfileDevice:
             else:
                 self._programmed.append(setup)
         self._is_set_up = True
+        self._chores.clear()
         self._slow_poll_due_s = self._clock.monotonic() + _SLOW_POLL_S
 
+    async def _identify(self, priority: Priority) -> None:
+        await self._registers.refresh_points({check.point for check in self._profile.identify}, priority)
+        for check in self._profile.identify:
+            value = self._registers.number(check.point)
+            if value is None or not check.min <= value <= check.max:
+                raise DeviceError(
+                    f"{self._name}: this is no {self._profile.profile.family}: {check.point} reads {value} "
+                    f"instead of {check.min:g} to {check.max:g}; check profile, host and unit"
+                )
+
+    async def _learn_failsafes(self, priority: Priority) -> None:
+        """A failsafe that the device only shows counts as it is, with a word when it is another."""
+        for control in self._profile.controls.all:
+            failsafe = control.failsafe
+            if failsafe is None or failsafe.point is None:
+                continue
+            await self._registers.refresh_points([failsafe.point], priority)
+            shown = self._registers.number(failsafe.point)
+            if shown is not None and shown > failsafe.value:
+                _LOG.warning(
+                    "%s: without the gateway it holds %g, the settings say %g; set it in the device",
+                    self._name,
+                    shown,
+                    failsafe.value,
+                )
+
     async def _program(self, setup: Setup, priority: Priority) -> None:
-        raw = encode(round(setup.value / setup.scale, 6), setup.type, setup.word_order)
-        await self._unit.write(setup.addr, raw, function=setup.fc, priority=priority)
-        held = await self._setup_value(setup, priority)
-        if abs(held - setup.value) > _SETUP_TOLERANCE:
+        """Write it where it is another: some devices need long pauses between writes, some wear out."""
+        if await self._holds(setup, priority):
+            return
+        await self._registers.write(setup, setup.value, priority)
+        if not await self._holds(setup, priority):
+            shown = await self._setup_value(setup, priority)
             raise WriteRefused(
-                f"{self._name}: {setup.name} was set to {setup.value:g} but reads {held:g} "
+                f"{self._name}: {setup.name} was set to {setup.value:g} but reads {shown} "
                 f"(register {setup.addr}); the device may need other settings"
             )
 
-    async def _setup_value(self, setup: Setup, priority: Priority) -> float:
-        registers = await self._unit.read(Table.HOLDING, setup.addr, setup.type.size, priority)
-        return decode(registers, setup.type, setup.word_order) * setup.scale
+    async def _holds(self, setup: Setup, priority: Priority) -> bool:
+        held = await self._setup_value(setup, priority)
+        return held is not None and abs(held - setup.value) <= _SETUP_TOLERANCE
 
-    async def _poll_slowly(self) -> None:
-        now_s = self._clock.monotonic()
-        if now_s < self._slow_poll_due_s:
-            return
-        self._slow_poll_due_s = now_s + _SLOW_POLL_S
-        await self._read_blocks(self._slow_blocks, Priority.SLOW)
-        for setup in self._programmed:
-            held = await self._setup_value(setup, Priority.SLOW)
-            if abs(held - setup.value) > _SETUP_TOLERANCE:
-                _LOG.warning("%s: %s reads %g, it is set up again", self._name, setup.name, held)
-                await self._set_up(Priority.FAST)
-                return
+    async def _setup_value(self, setup: Setup, priority: Priority) -> float | None:
+        if setup.verify is None:
+            return await self._registers.held(setup, priority)
+        await self._registers.refresh_points([setup.verify], priority)
+        return self._registers.number(setup.verify)
 
     # Reading.
 
-    async def _read_blocks(self, blocks: Sequence[Block], priority: Priority) -> None:
-        for block in blocks:
-            registers = await self._unit.read(block.table, block.address, block.count, priority)
-            for name in block.points:
-                point = self._profile.points[name]
-                self._readings[name] = reading_of(point, registers, block.address)
+    def _blocks(self, poll: str) -> tuple[Block, ...]:
+        return self._registers.blocks(
+            name for name, point in self._profile.points.items() if point.poll == poll
+        )
+
+    def _first_blocks(self) -> tuple[Block, ...]:
+        voltages = [block for block in self._slow_blocks if _VOLTAGES in block.points]
+        return (*self._fast_blocks, *voltages)
+
+    async def _refresh(self, blocks: Iterable[Block], priority: Priority) -> None:
+        await self._registers.refresh(blocks, priority)
         self._remember_voltages()
+
+    async def _poll_slowly(self) -> None:
+        """A part of the slow points and of the setup: no reading may hold up a limit for long."""
+        begin_s = self._clock.monotonic()
+        if begin_s >= self._slow_poll_due_s and not self._chores:
+            self._slow_poll_due_s = begin_s + _SLOW_POLL_S
+            self._chores.extend((*self._slow_blocks, *self._programmed))
+        while self._chores and self._clock.monotonic() - begin_s <= _CHORES_S:
+            chore = self._chores.popleft()
+            if isinstance(chore, Block):
+                await self._refresh((chore,), Priority.SLOW)
+            elif not await self._holds(chore, Priority.SLOW):
+                _LOG.warning("%s: %s is lost, it is set up again", self._name, chore.name)
+                await self._set_up(Priority.FAST)
 
     def _remember_voltages(self) -> None:
         now_s = self._clock.monotonic()
-        reading = self._readings.get("voltages_v", ())
+        reading = self._registers.reading(_VOLTAGES)
         for highest, voltage_v in zip(
             self._highest_v, () if isinstance(reading, str) else reading, strict=False
         ):
             if voltage_v is not None:
                 highest.add(voltage_v, now_s)
 
-    def _sample(self) -> DeviceSample:
-        state = self._readings.get("state", "")
-        return DeviceSample(
-            at_s=self._clock.monotonic(),
-            power_w=self._number("power_w"),
-            ceilings_w={direction: self._held_w(control) for direction, control in self._controls.items()},
-            energy_consumed_wh=self._number("energy_consumed_wh"),
-            energy_produced_wh=self._number("energy_produced_wh"),
-            currents_a=_all_numbers(self._readings.get("currents_a", ())),
-            voltages_v=_all_numbers(self._readings.get("voltages_v", ())),
-            demand_w=0.0 if state in self._profile.no_demand_states else None,
-            state=state if isinstance(state, str) else "",
-        )
-
-    def _number(self, point: str) -> float | None:
-        return _first_number(self._readings.get(point, ()))
-
-    def _held_w(self, control: Control) -> float | None:
-        """The ceiling that the device shows, None when it is released."""
-        value = self._number(control.verify.point)
-        if value is None or value >= control.release - control.verify.tolerance:
-            return None
-        return self._steps(control).power_of(value)
-
-    # Limiting.
-
-    async def _write_control(self, control: Control, setpoint: Setpoint) -> Readback:
-        value = self._value_for(control, setpoint)
-        written = self._written.get(setpoint.direction)
-        now_s = self._clock.monotonic()
-        if written and value > written.value and now_s < written.at_s + control.min_interval_s:
-            # A rise has to wait for the device's interval; a reduction never does.
-            held_w = self._steps(control).power_of(written.value)
-            return Readback(written_w=held_w, held_w=held_w, confirmed=False)
-        target = control.write
-        raw = encode(round(value / target.scale, 6), target.type, target.word_order)
-        await self._unit.write(target.addr, raw, function=target.fc)
-        if written is None or written.value != value:
-            self._written[setpoint.direction] = _Written(value, now_s)
-        return await self._read_back(control, setpoint, value)
-
-    def _value_for(self, control: Control, setpoint: Setpoint) -> float:
-        if setpoint.power_w is None:
-            return control.release
-        value = self._steps(control).value_at_most(setpoint.power_w)
-        if value is None:
-            least_w = self._steps(control).power_of(control.range.min)
-            raise WriteRefused(
-                f"{self._name}: it can neither pause nor go below {least_w:.0f} W, {setpoint.power_w:.0f} W "
-                "was asked for; give it a contactor or another place in the order"
-            )
-        return value
-
-    async def _read_back(self, control: Control, setpoint: Setpoint, value: float) -> Readback:
-        verify, point = control.verify, self._profile.points[control.verify.point]
-        for _ in range(verify.attempts):
-            if verify.delay_s:
-                await self._sleep(verify.delay_s)
-            registers = await self._unit.read(point.table, point.addr, point.end - point.addr, Priority.LIMIT)
-            held = _first_number(reading_of(point, registers, point.addr))
-            self._readings[verify.point] = (held,)
-            if held is not None and abs(held - value) <= verify.tolerance:
-                return Readback(
-                    written_w=self._written_w(control, setpoint, value),
-                    held_w=self._held_w(control),
-                    confirmed=True,
-                )
-        raise WriteRefused(
-            f"{self._name}: {value:g} was written to register {control.write.addr}, but it holds {held}; "
-            "look for another controller or a lock in the device"
-        )
-
-    def _written_w(self, control: Control, setpoint: Setpoint, value: float) -> float | None:
-        return None if setpoint.power_w is None else self._steps(control).power_of(value)
-
-    def _steps(self, control: Control) -> Steps:
-        return _steps(control, self._watts_per_unit(control))
-
-    def _watts_per_unit(self, control: Control) -> float:
-        if not isinstance(control, CurrentControl):
-            return 1.0
+    def _watts_per_ampere(self, control: CurrentControl) -> float:
         volts = tuple(highest.value for highest in self._highest_v)
         return line_voltage(volts, control.phases, control.assumed_voltage_v)
 
-    def _largest_power(self, control: Control | None) -> float:
-        if control is None:
-            return 0.0
-        return control.range.max * (control.phases * 230.0 if isinstance(control, CurrentControl) else 1.0)
+    def _sample(self) -> DeviceSample:
+        registers = self._registers
+        held = {direction: limiter.held() for direction, limiter in self._limiters.items()}
+        return DeviceSample(
+            at_s=self._clock.monotonic(),
+            power_w=registers.number("power_w"),
+            ceilings_w={direction: ceiling.power_w for direction, ceiling in held.items() if ceiling},
+            energy_consumed_wh=registers.number("energy_consumed_wh"),
+            energy_produced_wh=registers.number("energy_produced_wh"),
+            currents_a=registers.numbers("currents_a"),
+            voltages_v=registers.numbers(_VOLTAGES),
+            demand_w=0.0 if self._wants_nothing() else None,
+            state=registers.word("state"),
+        )
 
-    def _fallback(self, control: Control | None) -> Fallback | None:
-        """What it holds without us, at the highest voltage that the grid may have."""
-        if control is None or control.failsafe is None:
-            return None
-        highest = control.phases * control.assumed_voltage_v if isinstance(control, CurrentControl) else 1.0
-        return Fallback(control.failsafe.after_s, control.failsafe.value * highest)
+    def _wants_nothing(self) -> bool:
+        words = {self._registers.word(name) for name in self._profile.points}
+        return not words.isdisjoint(self._profile.no_demand_states)
 
 
-def _controls_of(profile: Profile) -> dict[Direction, Control]:
-    controls = profile.controls
+def _limiters(profile: Profile, tools: Tools) -> dict[Direction, Limiter]:
     if profile.profile.status == "read_only":
         return {}
-    consumption = controls.max_current_a or controls.max_power_w
-    pairs = {Direction.CONSUMPTION: consumption, Direction.PRODUCTION: controls.production_limit_w}
-    return {direction: control for direction, control in pairs.items() if control is not None}
+    controls = {
+        Direction.CONSUMPTION: profile.controls.consumption,
+        Direction.PRODUCTION: profile.controls.production,
+    }
+    return {
+        direction: limiter_for(control, tools)
+        for direction, control in controls.items()
+        if control is not None
+    }
 
 
-def _blocks(profile: Profile, poll: str) -> tuple[Block, ...]:
-    points = [(name, point) for name, point in profile.points.items() if point.poll == poll]
-    return plan_blocks(points, profile.transport.max_read_regs)
+async def _both(first: Awaitable[None], second: Awaitable[None]) -> None:
+    """Wait for both; the first error ends the other one. Raises that error."""
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_complete(first))
+            tasks.create_task(_complete(second))
+    except* DeviceError as errors:
+        raise errors.exceptions[0] from None
 
 
-def _steps(control: Control, watts_per_unit: float) -> Steps:
-    bounds = control.range
-    return Steps(bounds.min, bounds.max, control.quantize, bounds.pause, watts_per_unit)
-
-
-def reading_of(point: Point, registers: Sequence[int], start: int) -> Reading:
-    """What a point reads in a block of registers that begins at address `start`."""
-    numbers = [
-        decode(
-            tuple(registers[address - start : address - start + point.type.size]),
-            point.type,
-            point.word_order,
-        )
-        for address in point.addresses
-    ]
-    if point.map is not None:
-        return point.map.get(int(numbers[0]), f"unknown ({int(numbers[0])})")
-    return tuple(_scaled(point, number) for number in numbers)
-
-
-def _scaled(point: Point, number: float) -> float | None:
-    if number != number or number in point.nan:
-        return None
-    value = round(number * point.scale, 9) * point.sign
-    if point.valid is not None and not point.valid.min <= value <= point.valid.max:
-        return None
-    return value
-
-
-def _first_number(reading: Reading) -> float | None:
-    return None if isinstance(reading, str) or not reading else reading[0]
-
-
-def _all_numbers(reading: Reading) -> tuple[float, ...]:
-    """The numbers, or nothing when one is missing: a list with holes would shift the phases."""
-    if isinstance(reading, str):
-        return ()
-    numbers = tuple(number for number in reading if number is not None)
-    return numbers if len(numbers) == len(reading) else ()
+async def _complete(awaitable: Awaitable[None]) -> None:
+    await awaitable

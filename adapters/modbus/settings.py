@@ -7,8 +7,9 @@ from pydantic import Field, model_validator
 from adapters.context import Context
 from adapters.modbus.bus import Pacing
 from adapters.modbus.endpoint import Endpoint, Framing, SerialEndpoint, TcpEndpoint
-from adapters.modbus.profile import Framings, Profile, Transport, load_profile
+from adapters.modbus.profile import Framings, Profile, Transport
 from adapters.modbus.profile_device import ProfileDevice
+from adapters.modbus.profile_files import load_profile
 from adapters.settings import AdapterSettings, Port, SettingsError, UnitId
 
 MODBUS_TYPE = "modbus"
@@ -28,6 +29,11 @@ class ModbusSettings(AdapterSettings):
     unit: UnitId | None = Field(default=None, description="Modbus unit id; the profile's default otherwise")
     request_gap_ms: int | None = Field(
         default=None, ge=0, description="Silence before each request in ms; the profile's default otherwise"
+    )
+    write_gap_ms: int | None = Field(
+        default=None,
+        ge=0,
+        description="Shortest time between two writes in ms; the profile's default otherwise",
     )
     nameplate_w: float | None = Field(
         default=None,
@@ -75,10 +81,11 @@ def _endpoint(name: str, settings: ModbusSettings, profile: Profile) -> Endpoint
 
 def _pacing(settings: ModbusSettings, transport: Transport) -> Pacing:
     gap_ms = transport.request_gap_ms if settings.request_gap_ms is None else settings.request_gap_ms
+    write_gap_ms = transport.write_gap_ms if settings.write_gap_ms is None else settings.write_gap_ms
     return Pacing(
         timeout_s=transport.timeout_ms / 1000.0,
         request_gap_s=gap_ms / 1000.0,
-        write_gap_s=transport.write_gap_ms / 1000.0,
+        write_gap_s=write_gap_ms / 1000.0,
         connect_delay_s=transport.connect_delay_ms / 1000.0,
         busy_retries=transport.busy_retries,
     )

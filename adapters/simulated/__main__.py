@@ -12,14 +12,7 @@ import sys
 import threading
 from typing import Any
 
-from adapters.simulated.server import (
-    INVERTER_UNIT,
-    METER_UNIT,
-    WALLBOX_UNIT,
-    CommandError,
-    HouseOptions,
-    SimulatedHouse,
-)
+from adapters.simulated.server import CommandError, HouseOptions, SimulatedHouse
 
 
 def main() -> None:
@@ -28,8 +21,23 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0 (default) takes a free one")
     parser.add_argument(
-        "--inverter", type=int, choices=(123, 704), default=123, help="its SunSpec limit model"
+        "--wallbox",
+        action="append",
+        choices=("heidelberg", "keba-p30", "keba-p40", "alfen"),
+        help="make of a wallbox; may be given several times (default: heidelberg)",
     )
+    parser.add_argument(
+        "--inverter",
+        action="append",
+        type=int,
+        choices=(123, 704),
+        help="its SunSpec limit model; several too",
+    )
+    parser.add_argument(
+        "--heat-pump", choices=("luxtronik", "sg-ready"), help="with a heat pump of this make"
+    )
+    parser.add_argument("--storage", action="store_true", help="the battery can be limited by SunSpec 124")
+    parser.add_argument("--meter-lag-s", type=float, default=0.0, help="the meter shows what flowed before")
     parser.add_argument("--sun-w", type=float, default=0.0)
     parser.add_argument("--load-w", type=float, default=500.0)
     parser.add_argument("--no-battery", action="store_true")
@@ -44,7 +52,7 @@ def main() -> None:
 
 
 async def _run(arguments: argparse.Namespace) -> None:
-    house = SimulatedHouse(HouseOptions(inverter_model=arguments.inverter), on_event=_emit)
+    house = SimulatedHouse(_options(arguments), on_event=_emit)
     house.house.inverter.sun_w = arguments.sun_w
     house.house.load_w = arguments.load_w
     house.house.battery_installed = not arguments.no_battery
@@ -53,13 +61,24 @@ async def _run(arguments: argparse.Namespace) -> None:
     loop.add_signal_handler(signal.SIGTERM, lines.put_nowait, None)
     _read_lines_into(lines, loop)
     port = await house.start(arguments.host, arguments.port)
-    units = {"wallbox": WALLBOX_UNIT, "inverter": INVERTER_UNIT, "meter": METER_UNIT}
+    units = {name: unit.unit_id for name, unit in house.units.items()}
     _emit({"event": "listening", "host": arguments.host, "port": port, "units": units})
     reporter = asyncio.create_task(_report(house, arguments.report_s))
     while (line := await lines.get()) is not None:
         _emit(await _answer(house, line))
     reporter.cancel()
     await house.stop()
+
+
+def _options(arguments: argparse.Namespace) -> HouseOptions:
+    return HouseOptions(
+        wallboxes=tuple(arguments.wallbox or ("heidelberg",)),
+        inverters=tuple(arguments.inverter or (123,)),
+        heat_pump=arguments.heat_pump,
+        storage=arguments.storage,
+        meter_lag_s=arguments.meter_lag_s,
+        keeps_pauses=True,
+    )
 
 
 def _read_lines_into(lines: "asyncio.Queue[str | None]", loop: asyncio.AbstractEventLoop) -> None:

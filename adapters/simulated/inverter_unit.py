@@ -15,7 +15,7 @@ from adapters.simulated.sunspec_layout import (
     common,
     s16,
 )
-from adapters.simulated.unit import RegisterChange, Registers, SimulatedUnit, split_u32
+from adapters.simulated.unit import RegisterChange, Registers, Settable, SimulatedUnit, split_u32
 
 _SLEEPING, _MPPT, _THROTTLED, _STANDBY = 2, 4, 5, 8
 _SF_MINUS_2, _SF_MINUS_1 = s16(-2), s16(-1)
@@ -27,17 +27,15 @@ _PERCENT_STEPS = 100.0  # WMaxLimPct with scale factor −2
 class InverterUnit(SimulatedUnit):
     """What both generations of limit models share."""
 
-    name = "inverter"
-
     def __init__(
         self,
+        name: str,
         inverter: Inverter,
         unit_id: int,
         advance: Callable[[], None],
         on_change: Callable[[RegisterChange], None],
     ) -> None:
-        super().__init__(advance, on_change)
-        self.unit_id = unit_id
+        super().__init__(name, unit_id, advance, on_change)
         self._inverter = inverter
         self._controls: dict[int, int] = {}
         self.power_cycle()
@@ -45,13 +43,18 @@ class InverterUnit(SimulatedUnit):
     def holding(self) -> Registers:
         return chain(self._models())
 
-    def heard_request(self) -> None:
-        """Requests as such mean nothing to an inverter."""
-
     def power_cycle(self) -> None:
         self._controls = self._default_controls()
         self._inverter.disable()
         self._inverter.power_w = 0.0
+
+    def own_doing(self) -> str:
+        limit = self._inverter.limit_percent
+        return "free" if limit is None else f"limited to {limit:g} %"
+
+    @property
+    def settable(self) -> Settable:
+        return {"sun_w": (self._inverter, "sun_w", float)}
 
     def _models(self) -> list[list[int]]:
         return [common("Simulated", "PV 10", "SIM-0001"), self._measurements(), *self._limit_models()]

@@ -12,18 +12,16 @@ from adapters.simulated.unit import RegisterChange, Registers, SimulatedUnit, sp
 class MeterUnit(SimulatedUnit):
     """Unit with the meter; import is positive, or negative where `export_positive` says so."""
 
-    name = "meter"
-
     def __init__(
         self,
+        name: str,
         house: House,
         unit_id: int,
         advance: Callable[[], None],
         on_change: Callable[[RegisterChange], None],
         export_positive: bool = False,
     ) -> None:
-        super().__init__(advance, on_change)
-        self.unit_id = unit_id
+        super().__init__(name, unit_id, advance, on_change)
         self._house = house
         self._sign = -1.0 if export_positive else 1.0
 
@@ -68,9 +66,6 @@ class MeterUnit(SimulatedUnit):
 
     def meaning(self, address: int, raw: int) -> str:
         return f"register {address} = {raw}"
-
-    def heard_request(self) -> None:
-        """Requests as such mean nothing to a meter."""
 
     def power_cycle(self) -> None:
         """Nothing to forget."""

@@ -5,24 +5,43 @@ ticker while the server runs on the system clock.
 """
 
 import asyncio
+import itertools
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from pymodbus.server import ModbusTcpServer
 
+from adapters.simulated.alfen_unit import AlfenUnit
+from adapters.simulated.contacts_unit import ContactsUnit, Relays
 from adapters.simulated.faults import Fault
+from adapters.simulated.heat_pump import HeatPump
+from adapters.simulated.heat_pump_units import LuxtronikUnit, SgReadyUnit
 from adapters.simulated.house import House
-from adapters.simulated.inverter_unit import DerControlsUnit, ImmediateControlsUnit
+from adapters.simulated.inverter import Inverter
+from adapters.simulated.inverter_unit import DerControlsUnit, ImmediateControlsUnit, InverterUnit
+from adapters.simulated.keba_unit import KebaUnit
 from adapters.simulated.meter_unit import MeterUnit
-from adapters.simulated.unit import RegisterChange, SimulatedUnit
+from adapters.simulated.storage_unit import StorageUnit
+from adapters.simulated.unit import RegisterChange, Settable, SimulatedUnit
+from adapters.simulated.wallbox import Wallbox
 from adapters.simulated.wallbox_unit import WallboxUnit
 from eebus.clock import Clock, SystemClock
 
 _LOG = logging.getLogger(__name__)
 WALLBOX_UNIT, INVERTER_UNIT, METER_UNIT = 1, 2, 3
 _TICK_S = 0.2
+
+WallboxMake = Literal["heidelberg", "keba-p30", "keba-p40", "alfen"]
+InverterModel = Literal[123, 704]
+HeatPumpMake = Literal["luxtronik", "sg-ready"]
+_INVERTERS: dict[InverterModel, type[InverterUnit]] = {123: ImmediateControlsUnit, 704: DerControlsUnit}
+_HEAT_PUMPS: dict[HeatPumpMake, type[LuxtronikUnit | SgReadyUnit]] = {
+    "luxtronik": LuxtronikUnit,
+    "sg-ready": SgReadyUnit,
+}
+_Hooks = tuple[Callable[[], None], Callable[[RegisterChange], None]]
 
 Event = dict[str, Any]
 """What happened, ready for JSON: `event` names it."""
@@ -34,10 +53,19 @@ class CommandError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class HouseOptions:
-    """How the house is built: which limit model the inverter has, and the sign of the meter."""
+    """How the house is built: the makes of its devices, and its meter.
 
-    inverter_model: Literal[123, 704] = 123
+    `wallboxes`: a make for each. `inverters`: the limit model of each. `heat_pump`, `storage`: whether there
+    is one that can be limited, and how. `keeps_pauses`: slow wallboxes refuse requests that come too soon.
+    """
+
+    wallboxes: tuple[WallboxMake, ...] = ("heidelberg",)
+    inverters: tuple[InverterModel, ...] = (123,)
+    heat_pump: HeatPumpMake | None = None
+    storage: bool = False
+    meter_lag_s: float = 0.0
     meter_export_positive: bool = False
+    keeps_pauses: bool = False
 
 
 class SimulatedHouse:
@@ -54,18 +82,38 @@ class SimulatedHouse:
         self._clock = clock or SystemClock()
         self._on_event = on_event
         self._advanced_to_s = self._clock.monotonic()
-        self.house = House()
-        house = self.house
-        inverter_unit = ImmediateControlsUnit if options.inverter_model == 123 else DerControlsUnit
-        hooks = self.advance, self._report_change
-        self.units: dict[str, SimulatedUnit] = {
-            "wallbox": WallboxUnit(house.wallbox, WALLBOX_UNIT, *hooks),
-            "inverter": inverter_unit(house.inverter, INVERTER_UNIT, *hooks),
-            "meter": MeterUnit(house, METER_UNIT, *hooks, options.meter_export_positive),
-        }
+        self.relays = Relays()
+        self.house = House(
+            wallboxes=[Wallbox() for _ in options.wallboxes],
+            heat_pumps=[HeatPump()] if options.heat_pump else [],
+            inverters=[Inverter() for _ in options.inverters],
+            meter_lag_s=options.meter_lag_s,
+        )
+        self.units = {unit.name: unit for unit in self._make_units(options)}
         self._server: ModbusTcpServer | None = None
         self._ticker: asyncio.Task[None] | None = None
         self._address = ("127.0.0.1", 0)
+
+    def _make_units(self, options: HouseOptions) -> Iterator[SimulatedUnit]:
+        """The first wallbox, inverter and meter are the units 1, 2 and 3; more follow from 4 on."""
+        house, hooks = self.house, (self.advance, self._report_change)
+        ids = itertools.count(METER_UNIT + 1)
+        for number, make in enumerate(options.wallboxes, start=1):
+            unit_id = WALLBOX_UNIT if number == 1 else next(ids)
+            wallbox = house.wallboxes[number - 1]
+            now = self._clock.monotonic if options.keeps_pauses else None
+            yield _wallbox_unit(make, _numbered("wallbox", number), wallbox, unit_id, hooks, now)
+        for number, model in enumerate(options.inverters, start=1):
+            unit_id = INVERTER_UNIT if number == 1 else next(ids)
+            inverter = house.inverters[number - 1]
+            yield _INVERTERS[model](_numbered("inverter", number), inverter, unit_id, *hooks)
+        yield MeterUnit("meter", house, METER_UNIT, *hooks, options.meter_export_positive)
+        if options.heat_pump is not None:
+            make_unit = _HEAT_PUMPS[options.heat_pump]
+            yield make_unit("heat-pump", house.heat_pumps[0], next(ids), *hooks)
+        if options.storage:
+            yield StorageUnit("storage", house.battery, next(ids), *hooks)
+        yield ContactsUnit("contacts", self.relays, next(ids), *hooks)
 
     # Server.
 
@@ -110,25 +158,19 @@ class SimulatedHouse:
     def advance(self) -> None:
         """Bring the models up to the clock's present."""
         now_s = self._clock.monotonic()
-        before = self._own_actions()
+        before = self._own_doings()
         self.house.step(now_s - self._advanced_to_s)
         self._advanced_to_s = now_s
-        for what, text in self._own_actions().items():
-            if text != before[what]:
-                self._emit({"event": "device", "unit": what, "text": text})
+        for name, text in self._own_doings().items():
+            if text != before[name]:
+                self._emit({"event": "device", "unit": name, "text": text})
 
     def _emit(self, event: Event) -> None:
         if self._on_event is not None:
             self._on_event(event)
 
-    def _own_actions(self) -> dict[str, str]:
-        wallbox, inverter = self.house.wallbox, self.house.inverter
-        failsafe = f"watchdog ran out: failsafe current {wallbox.failsafe_current_a:g} A"
-        limit = inverter.limit_percent
-        return {
-            "wallbox": failsafe if wallbox.in_failsafe else "follows its set current",
-            "inverter": "free" if limit is None else f"limited to {limit:g} %",
-        }
+    def _own_doings(self) -> dict[str, str]:
+        return {name: unit.own_doing() for name, unit in self.units.items()}
 
     def _report_change(self, change: RegisterChange) -> None:
         self._emit(
@@ -150,17 +192,18 @@ class SimulatedHouse:
             "event": "power",
             "grid_w": round(house.grid_w),
             "load_w": round(house.load_w),
-            "wallbox_w": round(house.wallbox.power_w),
-            "inverter_w": round(house.inverter.power_w),
+            "wallbox_w": round(sum(wallbox.power_w for wallbox in house.wallboxes)),
+            "heat_pump_w": round(sum(heat_pump.power_w for heat_pump in house.heat_pumps)),
+            "inverter_w": round(sum(inverter.power_w for inverter in house.inverters)),
             "battery_w": round(house.battery.power_w),
         }
 
     async def command(self, command: Mapping[str, Any]) -> Event:
         """Carry out one command and return its answer. Raises CommandError.
 
-        `{"cmd": "set", …}` with members of `settable`, `{"cmd": "fault", "unit": …, "fault": …, "on": …}`
-        (`slow` with `"seconds"`), `{"cmd": "reboot", "unit": …}`, `{"cmd": "listen", "on": …}`,
-        `{"cmd": "state"}`.
+        `{"cmd": "set", …}` with what the house or, with `"unit"`, a unit has to set;
+        `{"cmd": "fault", "unit": …, "fault": …, "on": …}` (`slow` with `"seconds"`),
+        `{"cmd": "reboot", "unit": …}`, `{"cmd": "listen", "on": …}`, `{"cmd": "state"}`.
         """
         arguments = {key: value for key, value in command.items() if key != "cmd"}
         name = command.get("cmd")
@@ -183,25 +226,29 @@ class SimulatedHouse:
             raise CommandError(f"{name}: {error}") from error
         return {**self.powers(), "event": "done", "cmd": name}
 
-    def _set(self, **values: float) -> None:
-        setters = self._settable()
+    def _set(self, unit: str | None = None, **values: float) -> None:
+        setters = self._settable() if unit is None else self._unit(unit).settable
         for name, value in values.items():
             if name not in setters:
                 raise CommandError(f"set knows: {', '.join(setters)}")
             target, attribute, number = setters[name]
             setattr(target, attribute, number(value))
 
-    def _settable(self) -> dict[str, tuple[object, str, Callable[[float], object]]]:
+    def _settable(self) -> Settable:
+        """What belongs to the house, and what its first wallbox and inverter have to set."""
         house = self.house
-        return {
-            "sun_w": (house.inverter, "sun_w", float),
+        own: Settable = {
             "load_w": (house, "load_w", float),
-            "voltage_v": (house.wallbox, "voltage_v", float),
-            "car_connected": (house.wallbox.car, "connected", bool),
-            "car_wants_a": (house.wallbox.car, "wants_a", float),
-            "car_phases": (house.wallbox.car, "phases", int),
+            "meter_lag_s": (house, "meter_lag_s", float),
             "battery_installed": (house, "battery_installed", bool),
             "battery_energy_wh": (house.battery, "energy_wh", float),
+            "grid_charge_w": (house.battery, "grid_charge_w", float),
+        }
+        firsts = [self.units[name].settable for name in ("wallbox", "inverter") if name in self.units]
+        return {
+            **own,
+            **self.units["contacts"].settable,
+            **{k: v for first in firsts for k, v in first.items()},
         }
 
     def _unit(self, unit: str) -> SimulatedUnit:
@@ -222,3 +269,26 @@ class SimulatedHouse:
             await self._listen()
         elif not on:
             await self._hang_up()
+
+
+def _numbered(kind: str, number: int) -> str:
+    return kind if number == 1 else f"{kind}-{number}"
+
+
+def _wallbox_unit(
+    make: WallboxMake,
+    name: str,
+    wallbox: Wallbox,
+    unit_id: int,
+    hooks: _Hooks,
+    now: Callable[[], float] | None,
+) -> SimulatedUnit:
+    match make:
+        case "heidelberg":
+            return WallboxUnit(name, wallbox, unit_id, *hooks)
+        case "alfen":
+            return AlfenUnit(name, wallbox, unit_id, *hooks)
+        case "keba-p30":
+            return KebaUnit(name, wallbox, unit_id, *hooks, model="P30", now=now)
+        case "keba-p40":
+            return KebaUnit(name, wallbox, unit_id, *hooks, model="P40", now=now)

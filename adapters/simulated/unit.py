@@ -1,8 +1,9 @@
 """A simulated device as a Modbus unit: registers filled from a model, writes that change it, and faults."""
 
 import asyncio
+import struct
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pymodbus.constants import ExcCodes
@@ -10,10 +11,15 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 
 from adapters.simulated.faults import Fault
 
+Settable = dict[str, tuple[object, str, Callable[[float], object]]]
+"""Names for commands, each with an object, its attribute, and what makes a value of a number."""
 Registers = dict[int, int]
 """Register values by wire address; an address that is missing does not exist."""
 
-_READ_HOLDING, _READ_INPUT = 3, 4
+_READ_COILS, _READ_DISCRETES, _READ_HOLDING, _READ_INPUT = 1, 2, 3, 4
+_READS = (_READ_COILS, _READ_DISCRETES, _READ_HOLDING, _READ_INPUT)
+_WRITE_COIL = 5
+_BITS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +35,15 @@ class RegisterChange:
 class SimulatedUnit(ABC):
     """One unit id behind the simulated server. Subclasses lay out the registers of one vendor's table."""
 
-    name: str
-    unit_id: int
-
-    def __init__(self, advance: Callable[[], None], on_change: Callable[[RegisterChange], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        unit_id: int,
+        advance: Callable[[], None],
+        on_change: Callable[[RegisterChange], None],
+    ) -> None:
+        self.name = name
+        self.unit_id = unit_id
         self._advance = advance
         self._on_change = on_change
         self._echo: Registers = {}
@@ -40,12 +51,33 @@ class SimulatedUnit(ABC):
         self.faults: set[Fault] = set()
         self.delay_s = 1.0
 
-    @abstractmethod
     def holding(self) -> Registers:
-        """The holding registers as they are now."""
+        """The holding registers as they are now; none by default."""
+        return {}
 
     def inputs(self) -> Registers:
         """The input registers as they are now; none by default."""
+        return {}
+
+    def coils(self) -> Registers:
+        """The coils as they are now, 0 or 1; none by default."""
+        return {}
+
+    def discretes(self) -> Registers:
+        """The discrete inputs as they are now, 0 or 1; none by default."""
+        return {}
+
+    def refuses(self, function: int, address: int, count: int) -> ExcCodes | None:  # noqa: ARG002 - a hook
+        """Whether the vendor's rules forbid a request to registers that exist; allowed by default."""
+        return None
+
+    def own_doing(self) -> str:
+        """What the device does by itself now, in words; reported when it changes."""
+        return ""
+
+    @property
+    def settable(self) -> Settable:
+        """What of its surroundings a command may set."""
         return {}
 
     @abstractmethod
@@ -56,9 +88,9 @@ class SimulatedUnit(ABC):
     def meaning(self, address: int, raw: int) -> str:
         """A written register in words."""
 
-    @abstractmethod
     def heard_request(self) -> None:
-        """Called for every request that reaches the unit."""
+        """Called for every request that reaches the unit; means nothing to most devices."""
+        return
 
     @abstractmethod
     def power_cycle(self) -> None:
@@ -66,9 +98,13 @@ class SimulatedUnit(ABC):
 
     def sim_device(self) -> SimDevice:
         """The unit as the server library wants it."""
-        bits = [SimData(0, values=[False] * 16, datatype=DataType.BITS)]
-        tables = (bits, bits, _blocks(self.holding()), _blocks(self.inputs() or {0: 0}))
-        return SimDevice(self.unit_id, simdata=tables, action=self._serve)
+        tables = (
+            [_bits(self.coils())],
+            [_bits(self.discretes())],
+            _blocks(self.holding() or {0: 0}),
+            _blocks(self.inputs() or {0: 0}),
+        )
+        return SimDevice(self.unit_id, simdata=tables, action=self._serve, use_bit_addressing=True)
 
     async def _serve(
         self,
@@ -80,9 +116,8 @@ class SimulatedUnit(ABC):
         values: list[int] | list[bool] | None,
     ) -> ExcCodes | None:
         """The hook of the server: called before every read and write of existing registers."""
-        if values is None and function not in (_READ_HOLDING, _READ_INPUT):
-            # The library reads a single written register back for its echo; a device echoes the request.
-            registers[address - start] = self._echo.get(address, registers[address - start])
+        if values is None and function not in _READS:
+            self._leave_echo(function, start, address, registers)
             return None
         if Fault.UNREACHABLE in self.faults:
             return ExcCodes.GATEWAY_NO_RESPONSE
@@ -92,31 +127,58 @@ class SimulatedUnit(ABC):
             return ExcCodes.DEVICE_BUSY
         self._advance()
         self.heard_request()
-        if values is None:
-            table = self._table(function)
+        if refusal := self.refuses(function, address, count if values is None else len(values)):
+            return refusal
+        if values is not None:
+            return self._accept(address, [int(value) for value in values])
+        return self._show(function, start, address, count, registers)
+
+    def _leave_echo(self, function: int, start: int, address: int, registers: list[int]) -> None:
+        """The library reads a single written register back for its echo; a device echoes the request."""
+        if function != _WRITE_COIL:
+            registers[address - start] = self._echo.get(address, registers[address - start])
+
+    def _show(
+        self, function: int, start: int, address: int, count: int, registers: list[int]
+    ) -> ExcCodes | None:
+        table = self._table(function)
+        if address not in table:
+            return ExcCodes.ILLEGAL_ADDRESS
+        if function in (_READ_HOLDING, _READ_INPUT):
             for offset in range(count):
                 registers[address - start + offset] = table[address + offset]
             return None
-        return self._accept(address, [int(value) for value in values])
+        first = address // _BITS
+        for index in range(first, first + count):
+            registers[index] = sum(table.get(index * _BITS + bit, 0) << bit for bit in range(_BITS))
+        return None
 
     def _table(self, function: int) -> Registers:
         if Fault.STUCK not in self.faults:
             self._stuck.clear()
         elif function in self._stuck:
             return self._stuck[function]
-        table = self.holding() if function == _READ_HOLDING else self.inputs()
+        table = self._tables()[function]()
         if Fault.STUCK in self.faults:
             self._stuck[function] = table
         return table
 
+    def _tables(self) -> dict[int, Callable[[], Registers]]:
+        return {
+            _READ_COILS: self.coils,
+            _READ_DISCRETES: self.discretes,
+            _READ_HOLDING: self.holding,
+            _READ_INPUT: self.inputs,
+        }
+
     def _accept(self, address: int, values: list[int]) -> ExcCodes | None:
-        before = self.holding()
+        before = {**self.coils(), **self.holding()}
         self._echo = {address + offset: value for offset, value in enumerate(values)}
         if Fault.IGNORE_WRITES in self.faults:
             return None
         if refusal := self.write(address, values):
             return refusal
-        after = self.holding()
+        after = {**self.coils(), **self.holding()}
         for offset in range(len(values)):
             changed = address + offset
             if after[changed] != before[changed]:
@@ -139,6 +201,27 @@ def _blocks(registers: Registers) -> list[SimData]:
         SimData(start, values=block, datatype=DataType.REGISTERS)
         for start, block in zip(starts, blocks, strict=True)
     ]
+
+
+def _bits(table: Registers) -> SimData:
+    """Coils from 0 on; whether one exists is checked when it is asked for."""
+    count = (max(table, default=0) // _BITS + 1) * _BITS
+    return SimData(0, values=[False] * count, datatype=DataType.BITS)
+
+
+def f32(value: float) -> tuple[int, ...]:
+    """A short float as two registers, high word first."""
+    return struct.unpack(">2H", struct.pack(">f", value))
+
+
+def f64(value: float) -> tuple[int, ...]:
+    """A long float as four registers, high word first."""
+    return struct.unpack(">4H", struct.pack(">d", value))
+
+
+def placed(values: Mapping[int, Sequence[int]]) -> Registers:
+    """Registers from the values that begin at each address."""
+    return {start + offset: value for start, run in values.items() for offset, value in enumerate(run)}
 
 
 def split_u32(value: float) -> tuple[int, int]:

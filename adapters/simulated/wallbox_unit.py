@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pymodbus.constants import ExcCodes
 
 from adapters.simulated.faults import Fault
-from adapters.simulated.unit import RegisterChange, Registers, SimulatedUnit, split_u32
+from adapters.simulated.unit import RegisterChange, Registers, Settable, SimulatedUnit, split_u32
 from adapters.simulated.wallbox import Wallbox
 
 _LAYOUT_VERSION = 0x0108
@@ -21,17 +21,15 @@ _A1, _A2, _B1, _B2, _C1, _C2 = 2, 3, 4, 5, 6, 7
 class WallboxUnit(SimulatedUnit):
     """Unit with the wallbox; currents in 0.1 A, times in ms."""
 
-    name = "wallbox"
-
     def __init__(
         self,
+        name: str,
         wallbox: Wallbox,
         unit_id: int,
         advance: Callable[[], None],
         on_change: Callable[[RegisterChange], None],
     ) -> None:
-        super().__init__(advance, on_change)
-        self.unit_id = unit_id
+        super().__init__(name, unit_id, advance, on_change)
         self._wallbox = wallbox
         self._shown_current: int | None = None
 
@@ -117,6 +115,13 @@ class WallboxUnit(SimulatedUnit):
     def heard_request(self) -> None:
         self._wallbox.heard_request()
 
+    def own_doing(self) -> str:
+        return own_doing_of(self._wallbox)
+
+    @property
+    def settable(self) -> Settable:
+        return settable_of(self._wallbox)
+
     def power_cycle(self) -> None:
         self._shown_current = None
         self._wallbox.power_cycle()
@@ -128,3 +133,21 @@ def _is_valid(register: int, value: int) -> bool:
     if register == _REMOTE_LOCK:
         return value in (0, 1)
     return register in (_WATCHDOG_MS, _STANDBY)
+
+
+def own_doing_of(wallbox: Wallbox) -> str:
+    """What a wallbox of any make does by itself."""
+    if not wallbox.in_failsafe:
+        return "follows its set current"
+    return f"watchdog ran out: failsafe current {wallbox.failsafe_current_a:g} A"
+
+
+def settable_of(wallbox: Wallbox) -> Settable:
+    """The car in front of a wallbox of any make."""
+    return {
+        "voltage_v": (wallbox, "voltage_v", float),
+        "car_connected": (wallbox.car, "connected", bool),
+        "car_wants_a": (wallbox.car, "wants_a", float),
+        "car_phases": (wallbox.car, "phases", int),
+        "car_room_wh": (wallbox.car, "room_wh", float),
+    }

@@ -46,6 +46,7 @@ class Capabilities:
     `refresh_s`: the set-point must be written again at least this often; None when once is enough.
     `write_gap_s`: shortest time between two writes that the device accepts.
     `accepted_rise_s`: how long the device should rest once it was paused (set-point 0) before it rises again.
+    `min_run_s`: how long it should run before it is paused, except for a limit that demands it.
     """
 
     kind: Kind
@@ -58,6 +59,7 @@ class Capabilities:
     refresh_s: float | None = None
     write_gap_s: float = 0.0
     accepted_rise_s: float = 0.0
+    min_run_s: float = 0.0
     measures_power: bool = True
 
     def feasible(self, direction: Direction) -> FeasiblePowers | None:

@@ -18,13 +18,15 @@ from adapters.modbus.bus import Pacing
 from adapters.modbus.codec import NumberType, WordOrder, decode, encode
 from adapters.modbus.conversion import Steps, line_voltage
 from adapters.modbus.endpoint import TcpEndpoint
-from adapters.modbus.profile import Point, load_profile, parse_profile, profile_ids
-from adapters.modbus.profile_device import ProfileDevice, reading_of
+from adapters.modbus.profile import Point
+from adapters.modbus.profile_device import ProfileDevice
+from adapters.modbus.profile_files import load_profile, parse_profile, profile_ids
+from adapters.modbus.registers import reading_of
 from adapters.modbus.requests import Table
 from adapters.modbus.settings import ModbusSettings, make_profile_device
 from adapters.settings import SettingsError
 from eebus.clock import FakeClock
-from hems.devices import Direction, Setpoint, WriteRefused
+from hems.devices import DeviceError, Direction, Setpoint, WriteRefused
 from tests.unit.adapters.modbus_stub import RegisterPeer, tcp_stub
 
 HEATER = """
@@ -150,6 +152,8 @@ def test_numbers_survive_the_way_through_registers(
     bits = 16 * number_type.size
     if number_type.is_float:
         number = data.draw(st.floats(allow_nan=False, allow_infinity=False, width=32))
+    elif number_type is NumberType.BIT:
+        number = float(data.draw(st.integers(0, 1)))
     elif number_type.value.startswith("s"):
         number = float(data.draw(st.integers(-(2 ** min(bits - 1, 53)), 2 ** min(bits - 1, 53) - 1)))
     else:
@@ -185,18 +189,18 @@ def test_points_know_sentinels_signs_strides_and_believable_values() -> None:
         }
     )
     assert point.addresses == (4, 6, 8)
-    assert reading_of(point, [0, 100, 9, 65535, 9, 400], 3) == (-10.0, None, None)
+    assert reading_of(point, dict(enumerate([0, 100, 9, 65535, 9, 400], 3))) == (-10.0, None, None)
 
 
 def test_a_float_that_is_no_number_is_no_value() -> None:
     point = Point.model_validate({"table": "hr", "addr": 0, "type": "f32"})
-    assert reading_of(point, [0x7FC0, 0], 0) == (None,)
+    assert reading_of(point, {0: 0x7FC0, 1: 0}) == (None,)
 
 
 def test_an_unknown_state_is_shown_as_its_number() -> None:
     point = Point.model_validate({"table": "hr", "addr": 0, "type": "u16", "map": {1: "on"}})
-    assert reading_of(point, [1], 0) == "on"
-    assert reading_of(point, [9], 0) == "unknown (9)"
+    assert reading_of(point, {0: 1}) == "on"
+    assert reading_of(point, {0: 9}) == "unknown (9)"
 
 
 @given(st.dictionaries(st.integers(0, 300), st.integers(1, 4), min_size=1), st.integers(4, 125))
@@ -339,5 +343,5 @@ async def test_a_setup_register_that_a_model_has_not_got_is_skipped_where_the_pr
 async def test_a_setup_register_that_must_exist_is_missed() -> None:
     peer = RegisterPeer({10: 0, 11: 0, 20: 60, 31: 0})
     async with heater(peer, FakeClock(), WITH_SETUP) as device:
-        with pytest.raises(WriteRefused, match="no such register"):
+        with pytest.raises(DeviceError, match="no such register"):
             await device.connect()

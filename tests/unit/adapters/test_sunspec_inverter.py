@@ -10,8 +10,8 @@ from hems.devices import DeviceError, DeviceUnreachable, Direction, Fallback, Se
 from tests.unit.adapters.house import Site, site
 
 PRODUCTION = Direction.PRODUCTION
-M123 = HouseOptions(inverter_model=123)
-M704 = HouseOptions(inverter_model=704)
+M123 = HouseOptions(inverters=(123,))
+M704 = HouseOptions(inverters=(704,))
 
 
 def limit(power_w: float | None) -> Setpoint:
