@@ -43,5 +43,18 @@ lint: install-dev
 bench: install-dev
 	$(BIN)/python -m tests.bench
 
+# Looks for hostile inputs; FUZZ=600 looks for ten minutes.
+FUZZ ?= 120
+$(VENV)/.fuzz: requirements/fuzz.txt $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/fuzz.txt
+	touch $@
+
+fuzz: $(VENV)/.fuzz
+	$(BIN)/python -m tests.fuzz --seconds $(FUZZ)
+
+# The long runs of the EEBUS stack; docs/robustness.md tells what they show.
+soak-eebus: install-dev
+	SOAK=1 STRICT=$(STRICT) $(BIN)/python -m pytest -s tests/soak $(PYTEST_ARGS)
+
 clean:
-	rm -rf $(VENV) .go build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .fuzz .go build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
