@@ -17,6 +17,7 @@ from pathlib import Path
 from tests.bench import codec, exchange, gateway
 from tests.bench.table import MISSED, Figure, render
 from tests.interop.go_toolchain import build_peer
+from tests.interop.netns import unavailable
 
 Part = Callable[[Path, Path], Awaitable[list[Figure]]]
 
@@ -25,6 +26,7 @@ PARTS: dict[str, Part] = {
     "exchange": exchange.measure,
     "gateway": gateway.measure,
 }
+NEED_NETWORKS = {"exchange", "gateway"}
 RESULTS = Path(__file__).parents[2] / ".bench"
 
 
@@ -32,6 +34,9 @@ async def _measure(names: Sequence[str]) -> list[Figure]:
     program = build_peer()
     figures: list[Figure] = []
     for name in names:
+        if name in NEED_NETWORKS and (reason := unavailable()):
+            sys.stderr.write(f"{name} is not measured: {reason}\n")
+            continue
         sys.stderr.write(f"measuring {name} …\n")
         with tempfile.TemporaryDirectory() as directory:
             figures += await PARTS[name](program, Path(directory))
