@@ -12,11 +12,10 @@ from eebus.errors import RemoteError
 from eebus.ids import Ski
 from eebus.io.addresses import AddressBook
 from eebus.io.dialer import DialDropped, Dialer, Dialled
-from eebus.io.link import Link
+from eebus.io.link import Link, LinkWrapper
 from eebus.io.listener import Arrival
 from eebus.io.loss_watch import LossWatch
 from eebus.io.pump import Pump, short
-from eebus.io.recorder import FrameRecorder
 from eebus.ship.connection import (
     Ended,
     Phase,
@@ -120,7 +119,7 @@ class Connections:
         *,
         uniform: Callable[[float, float], float],
         plan: Callable[[float | None], None],
-        recorder: FrameRecorder | None,
+        wrap_link: LinkWrapper,
         pins: PinGuard,
         strict_doubles: bool,
     ) -> None:
@@ -133,7 +132,7 @@ class Connections:
         self._clock = clock
         self._uniform = uniform
         self._plan = plan
-        self._recorder = recorder
+        self._wrap_link = wrap_link
         self._pins = pins
         self._strict_doubles = strict_doubles
         self._peers: dict[Ski, _Peer] = {}
@@ -301,7 +300,8 @@ class Connections:
         self._owner.knocked(peer, address)
         trust = self._owner.judge(peer)
         machine = ShipConnection(role, self._ship, trust, peer_ski=record.ski, pins=self._pins)
-        pump = Pump(link, machine, self, self._clock, number=number, address=address, recorder=self._recorder)
+        wrapped = self._wrap_link(link, record.ski)
+        pump = Pump(wrapped, machine, self, self._clock, number=number, address=address)
         record.pumps[number] = pump
         record.was_up = True
         if record.schedule is not None:

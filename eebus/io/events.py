@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from eebus.ids import PeerRole, Ski
 from eebus.ship.effects import Direction, EndCause, PinState
+from eebus.ship.pairing_service import PairingMemory
 from eebus.ship.trust import TrustList
 
 
@@ -12,6 +13,20 @@ class PersistTrust:
     """Store this list before it counts; it replaces the stored one as a whole."""
 
     trust: TrustList
+
+
+@dataclass(frozen=True, slots=True)
+class PersistPairing:
+    """Store what the pairing service has to remember, before it counts."""
+
+    memory: PairingMemory
+
+
+@dataclass(frozen=True, slots=True)
+class ControlUnitAnnounced:
+    """Somebody who knows our pairing secret announced a control unit; it is trusted when it connects."""
+
+    ship_id: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,10 @@
 """What carries SHIP messages: a WebSocket over TLS, or two ends in memory for tests."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
+
+from eebus.ids import Ski
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +52,12 @@ class Link(Protocol):
     @property
     def local_address(self) -> str | None:
         """Our end, without scope; None when the link uses no network."""
+
+
+LinkWrapper = Callable[[Link, Ski], Link]
+"""Puts something between a connection and its link: a recorder, or the faults of a simulated peer."""
+
+
+def unchanged(link: Link, _peer: Ski) -> Link:
+    """The link as it is."""
+    return link

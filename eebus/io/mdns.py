@@ -10,9 +10,11 @@ from zeroconf import NonUniqueNameException, ServiceStateChange, Zeroconf
 from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
 
 from eebus.io.interfaces import HostAddresses, host_addresses
+from eebus.ship.pairing_service import SERVICE_TYPES
 
 _log = logging.getLogger(__name__)
 _SERVICE_TYPE = "_ship._tcp.local."
+_PAIRING_TYPES = tuple(f"{name}.local." for name in SERVICE_TYPES)
 _RECORD_TTL_S = 120
 _RESOLVE_WAIT_MS = 3000
 _MAX_LABEL_BYTES = 63
@@ -60,6 +62,15 @@ class FoundService:
     txt: Mapping[str, str] = field(hash=False)
 
 
+@dataclass(frozen=True, slots=True)
+class PairingWatch:
+    """Where announcements of the SHIP Pairing Service go, while they are wanted."""
+
+    is_wanted: Callable[[], bool]
+    found: Callable[[FoundService], None]
+    lost: Callable[[str], None]
+
+
 class Mdns:
     """Announces one service and watches all others while :meth:`run` runs."""
 
@@ -70,12 +81,14 @@ class Mdns:
         found: Callable[[FoundService], None],
         lost: Callable[[str], None],
         *,
+        pairing: PairingWatch | None = None,
         addresses: Callable[[tuple[str, ...]], HostAddresses] = host_addresses,
     ) -> None:
         self._settings = settings
         self._announcement = announcement
         self._found = found
         self._lost = lost
+        self._pairing = pairing
         self._read_addresses = addresses
         self._announced: tuple[str, ...] = ()
         self._resolving: dict[str, asyncio.Task[None]] = {}
@@ -102,8 +115,10 @@ class Mdns:
         zeroconf = AsyncZeroconf(interfaces=list(current.multicast))
         try:
             browser = AsyncServiceBrowser(zeroconf.zeroconf, _SERVICE_TYPE, handlers=[self._notice])
+            pairing: AsyncServiceBrowser | None = None
             await self._announce(zeroconf, current)
             while current.multicast:
+                pairing = await self._follow_pairing(zeroconf, pairing)
                 await asyncio.sleep(self._settings.poll_interval_s)
                 changed = self._read_addresses(self._settings.interfaces)
                 if changed != current and changed.multicast:
@@ -111,11 +126,25 @@ class Mdns:
                     await self._announce_again(zeroconf, changed)
                 current = changed
             await browser.async_cancel()
+            if pairing is not None:
+                await pairing.async_cancel()
         finally:
             self._announced = ()
             for task in self._resolving.values():
                 task.cancel()
             await asyncio.shield(_close(zeroconf))  # sockets must not leak when we are cancelled once more
+
+    async def _follow_pairing(
+        self, zeroconf: AsyncZeroconf, browser: AsyncServiceBrowser | None
+    ) -> AsyncServiceBrowser | None:
+        """Look for pairing announcements while a person has switched that on, and not otherwise."""
+        wanted = self._pairing is not None and self._pairing.is_wanted()
+        if wanted and browser is None:
+            return AsyncServiceBrowser(zeroconf.zeroconf, list(_PAIRING_TYPES), handlers=[self._notice])
+        if not wanted and browser is not None:
+            await browser.async_cancel()
+            return None
+        return browser
 
     async def _announce(self, zeroconf: AsyncZeroconf, current: HostAddresses) -> None:
         if self._announcement is None:
@@ -155,7 +184,7 @@ class Mdns:
             self._known.discard(name)
             if (resolving := self._resolving.get(name)) is not None:
                 resolving.cancel()
-            self._lost(_instance_of(name, service_type))
+            self._lose(service_type)(_instance_of(name, service_type))
         elif name not in self._resolving and len(self._resolving) < _MAX_RESOLVING:
             if name not in self._known and len(self._known) >= _MAX_SERVICES:
                 return
@@ -171,7 +200,7 @@ class Mdns:
         else:
             return
         self._known.add(name)
-        self._found(
+        self._find(service_type)(
             FoundService(
                 instance=_instance_of(name, service_type),
                 host=(info.server or "").rstrip("."),
@@ -180,6 +209,16 @@ class Mdns:
                 txt={key: value or "" for key, value in info.decoded_properties.items()},
             )
         )
+
+    def _find(self, service_type: str) -> Callable[[FoundService], None]:
+        if self._pairing is not None and service_type in _PAIRING_TYPES:
+            return self._pairing.found
+        return self._found
+
+    def _lose(self, service_type: str) -> Callable[[str], None]:
+        if self._pairing is not None and service_type in _PAIRING_TYPES:
+            return self._pairing.lost
+        return self._lost
 
 
 async def _close(zeroconf: AsyncZeroconf) -> None:

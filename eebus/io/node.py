@@ -19,6 +19,7 @@ from eebus.io.connections import Connections
 from eebus.io.dialer import Dialer
 from eebus.io.events import (
     ConnectionEnded,
+    ControlUnitAnnounced,
     NodeListening,
     PairingRequested,
     PeerAwaitsAcceptance,
@@ -33,11 +34,11 @@ from eebus.io.events import (
     TrustChanged,
 )
 from eebus.io.interfaces import own_addresses
-from eebus.io.link import Link
+from eebus.io.link import Link, LinkWrapper, unchanged
 from eebus.io.listener import Arrival, Listener
-from eebus.io.mdns import Announcement, FoundService, Mdns
+from eebus.io.mdns import Announcement, FoundService, Mdns, PairingWatch
+from eebus.io.pairing_host import BoxPresence, PairingHost
 from eebus.io.pump import Pump, short
-from eebus.io.recorder import FrameRecorder
 from eebus.io.settings import NodeSettings
 from eebus.io.snapshot import ConnectionSnapshot, NodeSnapshot
 from eebus.io.tls import NodeTls
@@ -59,6 +60,7 @@ from eebus.ship.connection import (
 from eebus.ship.dialing import SILENT
 from eebus.ship.effects import Direction, EndCause
 from eebus.ship.identity import Identity, PeerCertificate
+from eebus.ship.pairing_service import ControlUnit, PairingListener, PairingMemory
 from eebus.ship.pin_guard import PinGuard
 from eebus.ship.service import build_txt, host_label, instance_label, parse_txt
 from eebus.ship.trust import ShipIdCheck, TrustList
@@ -89,8 +91,10 @@ class Node:
         persist: Callable[[object], Awaitable[None]],
         random: Callable[[float, float], float] = randomness.uniform,
         ship: ShipSettings | None = None,
-        recorder: FrameRecorder | None = None,
+        wrap_link: LinkWrapper = unchanged,
         pins: PinGuard | None = None,
+        pairing: PairingListener | None = None,
+        pairing_memory: PairingMemory | None = None,
     ) -> None:
         self._identity = identity
         self._ship = ship or ShipSettings(local_ship_id=ship_id)
@@ -100,6 +104,7 @@ class Node:
         self._clock = clock
         self._on_event = on_event
         self._pins = pins or PinGuard()
+        self._pairing = PairingHost(pairing, pairing_memory or PairingMemory(), clock, persist)
         self._book = AddressBook(settings.peers)
         self._turns = TurnRunner(self, persist)
         self._alarm = Alarm(clock, self._next_deadline, self._on_time)
@@ -114,7 +119,7 @@ class Node:
             clock,
             uniform=random,
             plan=self._alarm.plan,
-            recorder=recorder,
+            wrap_link=wrap_link,
             pins=self._pins,
             strict_doubles=settings.strict_double_connections,
         )
@@ -215,7 +220,8 @@ class Node:
         if not (settings.announces or settings.discover):
             return None
         announcement = self._announcement(port) if settings.announces else None
-        return Mdns(settings.mdns, announcement, self._found, self._lost)
+        watch = PairingWatch(lambda: self._pairing.is_on, self._pairing_announced, self._pairing.withdrawn)
+        return Mdns(settings.mdns, announcement, self._found, self._lost, pairing=watch)
 
     def _announcement(self, port: int) -> Announcement:
         settings, ski = self._settings, self._identity.ski
@@ -269,6 +275,15 @@ class Node:
         self._connections.dial_now(ski)
         self.emit(TrustChanged(ski, role))
 
+    @property
+    def announced_unit(self) -> ControlUnit | None:
+        """The control unit that came, or is to come, by an announcement."""
+        return self._pairing.unit
+
+    def listen_for_pairing(self, listener: PairingListener | None) -> None:
+        """Switch the SHIP Pairing Service on or (None) off. Units that are trusted already stay so."""
+        self._pairing.switch(listener)
+
     def know(self, peer: PeerAddress) -> None:
         """Dial a trusted peer at this address from now on, whatever is announced."""
         self._book.fix(peer)
@@ -278,6 +293,7 @@ class Node:
         """Withdraw the trust in a peer; stored before it counts. Raises LocalError when there is none."""
         await self._trust.remove(ski)
         self._drop(ski)
+        await self._pairing.distrusted(ski)
 
     def refuse(self, ski: Ski) -> None:
         """Say no to a pairing request. Raises LocalError when there is none."""
@@ -349,6 +365,7 @@ class Node:
         """A connection from an address that this host no longer has is dead, but TCP will not say so."""
         while True:
             await asyncio.sleep(self._settings.address_poll_s)
+            await self._consider_announcements()
             addresses = own_addresses()
             for pump in self._connections.pumps():
                 if pump.drop_unless_on(addresses):
@@ -427,6 +444,9 @@ class Node:
         entry = self.trust.get(peer.ski)
         if entry is None:
             self._trust.seen(peer, address)
+            is_free = self._trust.judge(peer) is Trust.UNDECIDED  # a person's refusal stands
+            if is_free and self._pairing.expects(peer, self._box_presence()):
+                self._start(self._accept_announced(peer.ski))
             return
         self._book.came_from(peer.ski, address)
         if entry.public_key_sha256 is None:
@@ -508,6 +528,35 @@ class Node:
 
     async def _learn_key(self, peer: PeerCertificate) -> None:
         await self._trust.learn(peer.ski, public_key_sha256=peer.public_key_sha256)
+
+    # -- the SHIP Pairing Service --------------------------------------------------------------------
+
+    def _box_presence(self) -> BoxPresence:
+        box = self.trust.control_box()
+        if box is None:
+            return BoxPresence(None, connected=False)
+        return BoxPresence(box.ski, connected=self._connections.carrier(box.ski) is not None)
+
+    def _pairing_announced(self, found: FoundService) -> None:
+        self._pairing.announced(found.instance, found.txt)
+        self._start(self._consider_announcements())
+
+    async def _consider_announcements(self) -> None:
+        """Not stored means not decided: the announcement is judged again a little later."""
+        try:
+            unit = await self._pairing.consider(self._box_presence())
+        except Exception:
+            _log.exception("could not store a pairing announcement")
+            return
+        if unit is not None:
+            self.emit(ControlUnitAnnounced(unit.ship_id))
+
+    async def _accept_announced(self, ski: Ski) -> None:
+        try:
+            await self.accept(ski, PeerRole.CONTROL_BOX, replace=True)
+            await self._pairing.arrived(ski)
+        except Exception:
+            _log.exception("could not trust the announced control unit %s", short(ski))
 
     # -- discovery -----------------------------------------------------------------------------------
 

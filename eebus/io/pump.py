@@ -7,7 +7,6 @@ from typing import Protocol
 from eebus.clock import Clock
 from eebus.ids import Ski
 from eebus.io.link import BinaryMessage, Link, LinkClosed, LinkEvent, TextMessage
-from eebus.io.recorder import FrameRecorder
 from eebus.ship.connection import (
     CloseTransport,
     Phase,
@@ -48,7 +47,6 @@ class Pump:
         *,
         number: int,
         address: str,
-        recorder: FrameRecorder | None = None,
     ) -> None:
         self.number = number
         self.address = address
@@ -57,7 +55,6 @@ class Pump:
         self._machine = machine
         self._owner = owner
         self._clock = clock
-        self._recorder = recorder
 
     @property
     def ski(self) -> Ski:
@@ -102,7 +99,6 @@ class Pump:
     def _take(self, event: LinkEvent) -> None:
         match event:
             case BinaryMessage(data):
-                self._record(data, sent=False)
                 self._ask(lambda now: self._machine.receive(data, now))
             case TextMessage():
                 self._ask(self._machine.receive_text)
@@ -149,7 +145,6 @@ class Pump:
         for effect in effects:
             match effect:
                 case SendMessage(data):
-                    self._record(data, sent=True)
                     self._link.send(data)
                 case CloseTransport(code, reason):
                     self._link.close(code, reason)
@@ -157,10 +152,6 @@ class Pump:
                     self._owner.spine_message(self, datagram)
                 case _:
                     self._owner.ship_effect(self, effect)
-
-    def _record(self, message: bytes, *, sent: bool) -> None:
-        if self._recorder is not None:
-            self._recorder.record(short(self.ski), message, self._clock.monotonic(), sent=sent)
 
 
 def short(ski: Ski) -> str:

@@ -58,6 +58,7 @@ class WebSocketLink(asyncio.Protocol):
         self._fragments: bytearray | None = None
         self._fragments_are_text = False
         self._reading_paused = False
+        self._frozen = False
         self._ended = False
         self._pinged_at: float | None = None
         self._ping_timer: asyncio.TimerHandle | None = None
@@ -134,6 +135,24 @@ class WebSocketLink(asyncio.Protocol):
     def local_address(self) -> str | None:
         name = None if self._transport is None else self._transport.get_extra_info("sockname")
         return plain_address(name[0].partition("%")[0]) if name else None
+
+    # -- faults of a simulated peer ------------------------------------------------------------------
+
+    def freeze(self) -> None:
+        """From now on neither read nor write, not even pings, as a host that was unplugged."""
+        self._frozen = True
+        if self._transport is not None and not self._ended:
+            self._reading_paused = True
+            self._transport.pause_reading()
+
+    def cut_inside(self, message: bytes) -> None:
+        """Send the first half of a message's frame and drop the connection."""
+        if self._protocol.state is not State.OPEN or self._transport is None:
+            return
+        self._protocol.send_binary(message)
+        frame = b"".join(self._protocol.data_to_send())
+        self._transport.write(frame[: len(frame) // 2])
+        self._transport.abort()
 
     # -- asyncio -------------------------------------------------------------------------------------
 
@@ -236,7 +255,7 @@ class WebSocketLink(asyncio.Protocol):
             self._resume_reading()
 
     def _resume_reading(self) -> None:
-        if self._reading_paused and self._transport is not None and not self._ended:
+        if self._reading_paused and not self._frozen and self._transport is not None and not self._ended:
             self._reading_paused = False
             self._transport.resume_reading()
 
@@ -245,7 +264,7 @@ class WebSocketLink(asyncio.Protocol):
         for data in self._protocol.data_to_send():
             if data is SEND_EOF or data == b"":
                 self._transport.close()
-            else:
+            elif not self._frozen:
                 self._transport.write(data)
 
     # -- time ----------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """Who a node is: its key, its certificate and the SKI that follows from them (SHIP 12.2)."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from cryptography import x509
@@ -38,6 +38,8 @@ class PeerCertificate:
 
     ski: Ski
     public_key_sha256: str
+    certificate_sha256: str = field(default="", compare=False)
+    """Over the whole certificate, 64 hexadecimal digits; a renewed certificate is the same peer."""
 
 
 def make_identity(
@@ -107,6 +109,17 @@ def load_identity(key_pem: bytes, certificate_pem: bytes) -> Identity:
     return Identity(key_pem, certificate_pem, certificate.ski, certificate.public_key_sha256)
 
 
+def fingerprint(identity: Identity) -> str:
+    """SHA-256 of our certificate in DER, 64 upper case hexadecimal digits (SHIP 1.1)."""
+    certificate = x509.load_pem_x509_certificate(identity.certificate_pem)
+    return certificate.fingerprint(hashes.SHA256()).hex().upper()
+
+
+def expires_at(identity: Identity) -> datetime:
+    """When the certificate ends. No peer minds, but a person should know (SHIP 12.2)."""
+    return x509.load_pem_x509_certificate(identity.certificate_pem).not_valid_after_utc
+
+
 def ski_of_certificate(der: bytes) -> Ski:
     """The SKI that a certificate proves. Raises RemoteError like ``check_certificate``."""
     return check_certificate(der).ski
@@ -123,7 +136,11 @@ def check_certificate(der: bytes) -> PeerCertificate:
     computed = hashlib.sha1(key.public_key, usedforsecurity=False).digest()
     if any(claimed != computed for claimed in key.claimed_ski):
         raise RemoteError(_mismatch(key, computed))
-    return PeerCertificate(Ski(computed.hex()), hashlib.sha256(key.public_key_info).hexdigest())
+    return PeerCertificate(
+        Ski(computed.hex()),
+        hashlib.sha256(key.public_key_info).hexdigest(),
+        hashlib.sha256(der).hexdigest(),
+    )
 
 
 def _mismatch(key: CertificateKey, computed: bytes) -> str:

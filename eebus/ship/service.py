@@ -5,7 +5,7 @@ Everything received here is a hint. Only the certificate of a connection proves 
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from eebus.errors import DecodeError, LocalError
 from eebus.ids import ShipId, Ski, group_ski, parse_ski
@@ -54,6 +54,14 @@ class QrCode:
     ski: Ski
     ship_id: str
     description: ServiceDescription
+
+
+@dataclass(frozen=True, slots=True)
+class PairingOffer:
+    """What the SHIP Pairing Service adds to the QR code."""
+
+    fingerprint: str
+    secret: bytes = field(repr=False)
 
 
 def build_txt(
@@ -115,12 +123,19 @@ def qr_text(
     description: ServiceDescription,
     *,
     nominal_power_w: tuple[int, int] | None = None,
+    pairing: PairingOffer | None = None,
 ) -> str:
-    """The text of our QR code; ``nominal_power_w`` is production (not above 0) and consumption."""
+    """The text of our QR code; ``nominal_power_w`` is production (not above 0) and consumption.
+
+    With ``pairing`` whoever reads the code can have a control unit trusted by us: it is a credential then.
+    """
     items = {"SKI": group_ski(ski), "ID": ship_id}
     items |= {key.upper(): value for key, value in _announced(description).items()}
     if nominal_power_w is not None:
         items["NOMINALPOWER"] = f"{nominal_power_w[0]},{nominal_power_w[1]}"
+    if pairing is not None:
+        items["FPH256"] = pairing.fingerprint
+        items["SPSEC"] = pairing.secret.hex().upper()
     return "SHIP;" + "".join(f"{key}:{value};" for key, value in items.items()) + "ENDSHIP;"
 
 

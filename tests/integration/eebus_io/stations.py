@@ -9,12 +9,14 @@ from typing import TypeVar
 from eebus.clock import Clock, SystemClock
 from eebus.ids import PeerRole, ShipId, Ski
 from eebus.io.addresses import PeerAddress
-from eebus.io.events import PersistTrust
+from eebus.io.events import PersistPairing, PersistTrust
 from eebus.io.memory import MemoryLink, memory_pair
 from eebus.io.node import Node, NodeSettings
 from eebus.io.websocket import WebSocketLimits
 from eebus.ship.connection import ShipRole
-from eebus.ship.identity import Identity, PeerCertificate
+from eebus.ship.identity import Identity, PeerCertificate, fingerprint
+from eebus.ship.pairing_service import PairingListener, PairingMemory
+from eebus.ship.pin_guard import PinGuard
 from eebus.ship.trust import TrustEntry, TrustList
 from eebus.usecases.controllable_system import ControllableSystemSettings
 from eebus.usecases.energy_guard import EnergyGuardSettings
@@ -56,6 +58,9 @@ class Station:
     compose: Callable[[], Gateway | ControlBox]
     settings: NodeSettings = QUICK
     trust: TrustList = field(default_factory=TrustList)
+    pairing: PairingListener | None = None
+    pairing_memory: PairingMemory = field(default_factory=PairingMemory)
+    pins: PinGuard = field(default_factory=PinGuard)
     clock: Clock = field(default_factory=SystemClock)
     events: list[object] = field(default_factory=list)
     stored: list[object] = field(default_factory=list)
@@ -82,6 +87,9 @@ class Station:
             on_event=self.take_event,
             persist=self.store,
             random=lambda low, _high: low / 20,
+            pins=self.pins,
+            pairing=self.pairing,
+            pairing_memory=self.pairing_memory,
         )
         self.node.act(self.device.start)
 
@@ -105,6 +113,8 @@ class Station:
         self.stored.append(record)
         if isinstance(record, PersistTrust):
             self.trust = record.trust
+        elif isinstance(record, PersistPairing):
+            self.pairing_memory = record.memory
 
     async def event(self, kind: type[E], condition: Callable[[E], bool] = lambda _event: True) -> E:
         """Wait for an event, which may have come already; it and all before it are then forgotten."""
@@ -133,7 +143,9 @@ class Station:
 
 def certificate(station: Station) -> PeerCertificate:
     """What the certificate of a station proves."""
-    return PeerCertificate(station.ski, station.identity.public_key_sha256)
+    return PeerCertificate(
+        station.ski, station.identity.public_key_sha256, fingerprint(station.identity).lower()
+    )
 
 
 @contextlib.asynccontextmanager
