@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import socket
 import ssl
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -30,6 +31,8 @@ GOODBYE_S = 2.0
 LONGEST_PAYLOAD = 256 * 1024
 MOST_INCOMING = 10_000
 _PENDING_CALLS = 1000
+_AT_ONCE = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),)
+"""Small messages must not wait for the acknowledgement of the one before: that costs 40 ms each."""
 _FILTERS_AT_ONCE = 50
 
 _log = logging.getLogger(__name__)
@@ -153,6 +156,7 @@ class BrokerConnection:
             timeout=ANSWER_S,
             tls_context=context,
             max_queued_incoming_messages=MOST_INCOMING,
+            socket_options=_AT_ONCE,
         )
         client.pending_calls_threshold = _PENDING_CALLS
         return client

@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,9 +46,16 @@ def free_port() -> int:
 class Mosquitto:
     """A broker on one port, without memory on disk: whoever restarts it finds it empty."""
 
-    def __init__(self, folder: Path, *, access: str = "allow_anonymous true", listener: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        access: str = "allow_anonymous true",
+        listener: str = "",
+        prefix: Sequence[str] = (),
+    ) -> None:
         self.port = free_port()
-        self._program = program()
+        self._command = [*prefix, program()]
         self._folder = folder
         self._config = folder / f"mosquitto-{self.port}.conf"
         self._config.write_text(
@@ -57,23 +64,28 @@ class Mosquitto:
         )
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def log(self) -> Path:
+        """What it writes."""
+        return self._folder / f"mosquitto-{self.port}.log"
+
+    def launch(self) -> None:
+        """Start it."""
+        command = [*self._command, "-c", str(self._config), "-v"]
+        with self.log.open("ab") as output:
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+
     def start(self) -> None:
         """Start it and wait until it listens."""
-        log = self._folder / f"mosquitto-{self.port}.log"
-        with log.open("ab") as output:
-            self._process = subprocess.Popen(
-                [self._program, "-c", str(self._config), "-v"],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-            )
+        self.launch()
+        assert self._process is not None
         until = time.monotonic() + PATIENCE_S
         while time.monotonic() < until:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 0.2):
                 return
-            assert self._process.poll() is None, log.read_text()
+            assert self._process.poll() is None, self.log.read_text()
             time.sleep(0.01)
-        raise TimeoutError(log.read_text())
+        raise TimeoutError(self.log.read_text())
 
     def kill(self) -> None:
         """End it without a goodbye."""
@@ -119,6 +131,7 @@ class Watcher:
     """Hears everything at a broker, like Home Assistant would, and publishes what a test wants."""
 
     client: Client
+    on_message: Callable[[Seen], None] = lambda _seen: None
     seen: list[Seen] = field(default_factory=list)
     newest: dict[str, str] = field(default_factory=dict)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -129,6 +142,7 @@ class Watcher:
             payload = message.payload.decode() if isinstance(message.payload, bytes) else ""
             topic = message.topic.value
             self.seen.append(Seen(topic, payload, bool(message.retain), time.monotonic()))
+            self.on_message(self.seen[-1])
             if payload:
                 self.newest[topic] = payload
             else:
@@ -172,10 +186,12 @@ class Watcher:
 
 
 @asynccontextmanager
-async def watching(port: int, topic_filter: str = "#", **options: Any) -> AsyncIterator[Watcher]:
+async def watching(
+    port: int, topic_filter: str = "#", *, on_message: Callable[[Seen], None] = lambda _seen: None
+) -> AsyncIterator[Watcher]:
     """A watcher of one connection: it ends when the broker does."""
-    async with Client("127.0.0.1", port, protocol=ProtocolVersion.V5, timeout=5.0, **options) as client:
-        watcher = Watcher(client)
+    async with Client("127.0.0.1", port, protocol=ProtocolVersion.V5, timeout=5.0) as client:
+        watcher = Watcher(client, on_message)
         await client.subscribe(topic_filter)
         task = asyncio.create_task(watcher.listen())
         try:
