@@ -30,12 +30,15 @@ from adapters.relay.modbus_contacts import (
 from adapters.settings import AdapterSettings, SettingsError
 from adapters.simulated.battery_device import SIMULATED_BATTERY_TYPE, SimulatedBatterySettings, make_battery
 from adapters.sunspec.settings import (
+    SUNSPEC_BATTERY_TYPE,
     SUNSPEC_METER_TYPE,
     SUNSPEC_TYPE,
+    SunSpecBatterySettings,
     SunSpecInverterSettings,
     SunSpecMeterSettings,
     make_inverter,
     make_meter,
+    make_sunspec_battery,
 )
 from hems.devices import Contacts, Device, Meter
 
@@ -140,6 +143,7 @@ DEFAULT_REGISTRY = Registry(
         DeviceType(MODBUS_TYPE, ModbusSettings, make_profile_device),
         DeviceType(SUNSPEC_TYPE, SunSpecInverterSettings, make_inverter),
         DeviceType(MQTT_TYPE, MqttDeviceSettings, make_mqtt_device),
+        DeviceType(SUNSPEC_BATTERY_TYPE, SunSpecBatterySettings, make_sunspec_battery),
         DeviceType(SIMULATED_BATTERY_TYPE, SimulatedBatterySettings, make_battery),
     ),
     meter_types=(

@@ -1,27 +1,23 @@
 """A SunSpec inverter behind the ports of the gateway: it is read, and its production is limited."""
 
-import logging
 from dataclasses import dataclass
 
 from adapters.modbus.bus import Priority, Unit
-from adapters.modbus.errors import RegisterWriteRefused
+from adapters.modbus.codec import NumberType, WordOrder, decode
+from adapters.modbus.requests import Table
 from adapters.sunspec.connection import SunSpecConnection
 from adapters.sunspec.definitions import model_definition
 from adapters.sunspec.discovery import ModelLocation
-from adapters.sunspec.limiting import (
-    DER_CONTROLS,
-    LIMIT_MODELS,
-    NAMES,
-    SCALE_POINT,
-    LimitState,
-    PointWrite,
-    limit_state,
-    limit_write,
-    percent_raw_at_most,
-    power_of,
-    release_write,
-)
+from adapters.sunspec.limiting import DER_CONTROLS, LIMIT_MODELS, NAMES, SCALE_POINT
 from adapters.sunspec.model import Group
+from adapters.sunspec.production import (
+    DeadMan,
+    DynamicLimiter,
+    ModelLimiter,
+    ProductionLimiter,
+    read_limit_model,
+)
+from adapters.sunspec.quirks import DynamicLimit
 from adapters.sunspec.values import Counter
 from eebus.clock import Clock
 from hems.devices import (
@@ -39,7 +35,6 @@ from hems.devices import (
     WriteRefused,
 )
 
-_LOG = logging.getLogger(__name__)
 _MEASUREMENTS = (103, 102, 101, 113, 112, 111, 701)
 _DER_MEASUREMENTS = 701
 _RATINGS = ((121, "WMax"), (120, "WRtg"), (702, "WMax"), (702, "WMaxRtg"))
@@ -56,7 +51,6 @@ _STATES = {
 _DER_STATES = {0: 1, 1: 2, 2: 3, 3: 4, 4: 5, 5: 6, 6: 7, 7: 8}
 _FAULT = 7
 _REFRESH_SHARE = 2.5
-_GROUP_REFUSALS = frozenset({1, 2, 3})
 _REFRESH_WITHOUT_TIMER_S = 60.0
 _LARGEST_AT_HOME_W = 30_000.0
 
@@ -75,23 +69,6 @@ class InverterOptions:
     reaction_s: float = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Limiter:
-    """The limit model of the device: where it is, what 100 % means, and its step of 10^exponent %."""
-
-    location: ModelLocation
-    reference_w: float
-    exponent: int
-    has_timer: bool
-
-    @property
-    def model_id(self) -> int:
-        return self.location.model_id
-
-    def address_of(self, point: str) -> int:
-        return self.location.address + model_definition(self.model_id).offset_of(point)
-
-
 class SunSpecInverter:
     """A :class:`hems.devices.Device`; production is negative power, as everywhere in the gateway."""
 
@@ -102,8 +79,7 @@ class SunSpecInverter:
         self._clock = clock
         self._options = options
         self._connection = SunSpecConnection(name, unit, subdevice)
-        self._limiter: _Limiter | None = None
-        self._single_writes = False
+        self._limiter: ProductionLimiter | None = None
         self._produced = Counter()
         self._consumed = Counter()
 
@@ -150,11 +126,11 @@ class SunSpecInverter:
             limiter = await self._prepare(Priority.FAST)
             location = self._connection.locate(_MEASUREMENTS)
             measured = await self._connection.read_model(location)
-            state = await self._read_limit(limiter, Priority.FAST)
+            held_w = await limiter.held_w(Priority.FAST)
         except DeviceUnreachable:
             self._connection.doubt_map()
             raise
-        return self._sample(location.model_id, measured, self._held_w(limiter, state))
+        return self._sample(location.model_id, measured, held_w)
 
     async def write(self, setpoint: Setpoint) -> Readback:
         if setpoint.direction is not Direction.PRODUCTION:
@@ -165,8 +141,8 @@ class SunSpecInverter:
         try:
             limiter = await self._prepare(Priority.LIMIT)
             if setpoint.power_w is None:
-                return await self._release(limiter)
-            return await self._limit(limiter, setpoint.power_w)
+                return await limiter.release()
+            return await limiter.limit(setpoint.power_w)
         except DeviceUnreachable:
             self._connection.doubt_map()
             raise
@@ -176,14 +152,16 @@ class SunSpecInverter:
 
     # Finding out what the device is.
 
-    async def _prepare(self, priority: Priority) -> _Limiter:
+    async def _prepare(self, priority: Priority) -> ProductionLimiter:
         is_new = await self._connection.ensure_map(priority)
         if is_new or self._limiter is None:
-            self._single_writes = self._connection.quirks.single_writes
             self._limiter = await self._find_limiter(priority)
         return self._limiter
 
-    async def _find_limiter(self, priority: Priority) -> _Limiter:
+    async def _find_limiter(self, priority: Priority) -> ProductionLimiter:
+        registers = self._connection.quirks.dynamic_limit
+        if registers is not None and self._connection.find(LIMIT_MODELS) is None:
+            return await self._dynamic_limiter(registers, priority)
         location = self._connection.locate(LIMIT_MODELS)
         self._check_length(location)
         if self._options.after_revert_w is not None and location.model_id != DER_CONTROLS:
@@ -191,18 +169,38 @@ class SunSpecInverter:
                 f"{self._name}: model {location.model_id} can only drop its limit when its timer ends; "
                 "remove after_revert_w from the settings"
             )
-        model = await self._read_limit_model(location, priority)
+        return await self._model_limiter(location, priority)
+
+    async def _model_limiter(self, location: ModelLocation, priority: Priority) -> ModelLimiter:
+        model = await read_limit_model(self._connection, location, priority)
         exponent = model.integer(SCALE_POINT)
         if exponent is None or not -10 <= exponent <= 10:
             raise DeviceError(
                 f"{self._name}: the device does not tell the scale of its limit ({SCALE_POINT})"
             )
-        return _Limiter(
-            location=location,
+        return ModelLimiter(
+            self._name,
+            self._connection,
+            location,
             reference_w=await self._reference_w(priority),
             exponent=exponent,
             has_timer=model.integer(NAMES[location.model_id].revert) is not None,
+            dead_man=self._dead_man,
         )
+
+    async def _dynamic_limiter(self, registers: DynamicLimit, priority: Priority) -> DynamicLimiter:
+        words = await self._connection.unit.read(Table.HOLDING, registers.power_w, 2, priority)
+        told_w = decode(words, NumberType.F32, WordOrder.LITTLE)
+        reference_w = told_w if told_w > 0.0 else await self._reference_w(priority)
+        limiter = DynamicLimiter(
+            self._name, self._connection, registers, reference_w=reference_w, dead_man=self._dead_man
+        )
+        await limiter.set_up(priority)
+        return limiter
+
+    @property
+    def _dead_man(self) -> DeadMan:
+        return DeadMan(self._options.revert_s, self._options.after_revert_w)
 
     def _check_length(self, location: ModelLocation) -> None:
         """A model that is too short for its last needed point must not be used for control."""
@@ -231,16 +229,6 @@ class SunSpecInverter:
 
     # Reading.
 
-    async def _read_limit_model(self, location: ModelLocation, priority: Priority) -> Group:
-        if self._connection.quirks.single_reads:
-            names = NAMES[location.model_id]
-            points = (names.enable, names.percent, names.revert, SCALE_POINT)
-            return await self._connection.read_points(location, points, priority)
-        return await self._connection.read_model(location, priority)
-
-    async def _read_limit(self, limiter: _Limiter, priority: Priority) -> LimitState:
-        return limit_state(limiter.model_id, await self._read_limit_model(limiter.location, priority))
-
     def _sample(self, model_id: int, measured: Group, held_w: float | None) -> DeviceSample:
         der = model_id == _DER_MEASUREMENTS
         state = measured.integer("InvSt" if der else "St")
@@ -258,75 +246,6 @@ class SunSpecInverter:
             voltages_v=_numbers(measured, ("VL1", "VL2", "VL3") if der else ("PhVphA", "PhVphB", "PhVphC")),
             state="" if state is None else _STATES.get(state, f"unknown ({state})"),
         )
-
-    # Limiting.
-
-    async def _limit(self, limiter: _Limiter, power_w: float) -> Readback:
-        percent_raw = percent_raw_at_most(power_w, limiter.reference_w, limiter.exponent)
-        revert_s = self._options.revert_s if limiter.has_timer else 0
-        await self._write(
-            limiter, limit_write(limiter.model_id, percent_raw, revert_s, self._after_raw(limiter))
-        )
-        state = await self._read_limit(limiter, Priority.LIMIT)
-        held_w = self._held_w(limiter, state)
-        written_w = power_of(percent_raw, limiter.reference_w, limiter.exponent)
-        if held_w is None or held_w > written_w:
-            shown = "no limit" if held_w is None else f"{held_w:.0f} W"
-            raise WriteRefused(
-                f"{self._name}: {written_w:.0f} W was written, but the device shows {shown}; check that "
-                "control over Modbus is switched on and that no other controller writes"
-            )
-        return Readback(written_w=written_w, held_w=held_w, confirmed=True)
-
-    def _after_raw(self, limiter: _Limiter) -> int | None:
-        after_w = self._options.after_revert_w
-        return (
-            None if after_w is None else percent_raw_at_most(after_w, limiter.reference_w, limiter.exponent)
-        )
-
-    async def _release(self, limiter: _Limiter) -> Readback:
-        if self._connection.quirks.fixed_enable:
-            full_raw = percent_raw_at_most(limiter.reference_w, limiter.reference_w, limiter.exponent)
-            await self._write(limiter, limit_write(limiter.model_id, full_raw, 0))
-        else:
-            await self._write(limiter, release_write(limiter.model_id))
-        held_w = self._held_w(limiter, await self._read_limit(limiter, Priority.LIMIT))
-        return Readback(written_w=None, held_w=held_w, confirmed=held_w is None)
-
-    def _held_w(self, limiter: _Limiter, state: LimitState) -> float | None:
-        """The limit that the device shows; where it cannot be disabled, 100 % is none."""
-        if state.percent_raw is None:
-            return None
-        held_w = power_of(state.percent_raw, limiter.reference_w, limiter.exponent)
-        if self._connection.quirks.fixed_enable and held_w >= limiter.reference_w:
-            return None
-        return held_w
-
-    async def _write(self, limiter: _Limiter, write: PointWrite) -> None:
-        """In one frame; one by one on devices that refuse that."""
-        if self._single_writes:
-            await self._write_singly(limiter, write)
-            return
-        address = limiter.address_of(write.first)
-        try:
-            await self._connection.unit.write(address, write.registers)
-        except RegisterWriteRefused as error:
-            if error.code not in _GROUP_REFUSALS:
-                raise
-            _LOG.info("%s: it refuses a group of points, they are written one by one: %s", self._name, error)
-            await self._write_singly(limiter, write)
-            self._single_writes = True
-
-    async def _write_singly(self, limiter: _Limiter, write: PointWrite) -> None:
-        names = NAMES[limiter.model_id]
-        absent = {names.revert} if not limiter.has_timer else set()
-        if self._connection.quirks.fixed_enable:
-            absent.add(names.enable)
-        for point, registers in write.singles:
-            if point not in absent:
-                function = 6 if len(registers) == 1 else 16
-                address = limiter.address_of(point)
-                await self._connection.unit.write(address, registers, function=function)
 
 
 def _numbers(group: Group, points: tuple[str, ...]) -> tuple[float, ...]:

@@ -1,4 +1,4 @@
-"""The `sunspec` device type and the `sunspec-meter` meter type."""
+"""The device types `sunspec` and `sunspec-battery`, and the meter type `sunspec-meter`."""
 
 from typing import Literal
 
@@ -8,11 +8,13 @@ from adapters.context import Context
 from adapters.modbus.bus import Pacing, Unit
 from adapters.modbus.endpoint import Framing, TcpEndpoint
 from adapters.settings import AdapterSettings, Port, UnitId
+from adapters.sunspec.battery import BatteryOptions, SunSpecBattery
 from adapters.sunspec.inverter import InverterOptions, SunSpecInverter
 from adapters.sunspec.meter import Sign, SunSpecMeter
 
 SUNSPEC_TYPE = "sunspec"
 SUNSPEC_METER_TYPE = "sunspec-meter"
+SUNSPEC_BATTERY_TYPE = "sunspec-battery"
 
 
 class SunSpecSettings(AdapterSettings):
@@ -44,6 +46,24 @@ class SunSpecInverterSettings(SunSpecSettings):
     reaction_s: float = Field(default=10.0, ge=0.0, description="Seconds from a write to its effect")
 
 
+class SunSpecBatterySettings(SunSpecSettings):
+    """`adapter: {type: sunspec-battery, host: …}`: a battery whose charging can be limited (model 124)."""
+
+    type: Literal["sunspec-battery"] = Field(
+        description="A battery behind an inverter that speaks SunSpec over Modbus TCP"
+    )
+    revert_s: int = Field(
+        default=120,
+        ge=0,
+        le=28_800,
+        description="Seconds after which it ends the limit by itself, where the device can; 0: never",
+    )
+    max_power_w: float | None = Field(
+        default=None, gt=0.0, description="Largest charging power in W, where the device does not tell it"
+    )
+    reaction_s: float = Field(default=10.0, ge=0.0, description="Seconds from a write to its effect")
+
+
 class SunSpecMeterSettings(SunSpecSettings):
     """`meter: {type: sunspec-meter, host: …}`: the meter at the grid connection point."""
 
@@ -63,6 +83,14 @@ def make_inverter(name: str, settings: SunSpecInverterSettings, context: Context
         reaction_s=settings.reaction_s,
     )
     return SunSpecInverter(name, _unit(name, settings, context), context.clock, options, settings.subdevice)
+
+
+def make_sunspec_battery(name: str, settings: SunSpecBatterySettings, context: Context) -> SunSpecBattery:
+    """The factory for the registry."""
+    options = BatteryOptions(
+        revert_s=settings.revert_s, max_power_w=settings.max_power_w, reaction_s=settings.reaction_s
+    )
+    return SunSpecBattery(name, _unit(name, settings, context), context.clock, options, settings.subdevice)
 
 
 def make_meter(name: str, settings: SunSpecMeterSettings, context: Context) -> SunSpecMeter:

@@ -17,6 +17,7 @@ class DeviceSample:
     `energy_consumed_wh` and `energy_produced_wh`: counters, both growing from zero.
     `demand_w`: the largest draw that is of any use to it now, where it tells: 0 for a charge point without a
     car, which then reserves nothing; None when unknown.
+    `charge_percent`: how full a battery is, where it tells.
     `state`: the device's own word for its state, for people.
     """
 
@@ -28,6 +29,7 @@ class DeviceSample:
     currents_a: tuple[float, ...] = ()
     voltages_v: tuple[float, ...] = ()
     demand_w: float | None = None
+    charge_percent: float | None = None
     state: str = ""
 
 

@@ -16,7 +16,7 @@ from adapters.sunspec.discovery import discover
 from adapters.sunspec.inverter import InverterOptions, SunSpecInverter
 from adapters.sunspec.model import plan_reads
 from eebus.clock import FakeClock
-from hems.devices import DeviceError, Direction, Setpoint, WriteRefused
+from hems.devices import DeviceError, Direction, Fallback, Setpoint, WriteRefused
 from tests.unit.adapters.modbus_stub import RegisterPeer, tcp_stub
 
 MARKER = [0x5375, 0x6E53]
@@ -191,7 +191,14 @@ async def test_kostal_has_no_timer_and_only_takes_function_6() -> None:
     async with inverter(peer) as device:
         await device.write(limit(4290.0))
         assert device.capabilities.production_fallback is None
-    assert peer.writes == [(6, LIMIT_ADDRESS + 5, (42,)), (6, LIMIT_ADDRESS + 9, (1,))]
+        assert (await device.write(limit(None))).confirmed
+        assert (await device.read()).ceilings_w == {Direction.PRODUCTION: None}
+    assert peer.writes == [
+        (6, LIMIT_ADDRESS + 5, (42,)),
+        (6, LIMIT_ADDRESS + 9, (1,)),
+        (6, LIMIT_ADDRESS + 5, (100,)),
+        (6, LIMIT_ADDRESS + 9, (1,)),
+    ]
 
 
 async def test_sma_lets_only_single_points_be_read_and_its_enable_alone() -> None:
@@ -204,6 +211,65 @@ async def test_sma_lets_only_single_points_be_read_and_its_enable_alone() -> Non
         assert (await device.write(limit(4200.0))).held_w == 4200.0
         assert (await device.write(limit(None))).confirmed
     assert peer.writes == [(6, LIMIT_ADDRESS + 5, (42,)), (6, LIMIT_ADDRESS + 5, (100,))]
+
+
+def solaredge(**registers: tuple[int, int]) -> RegisterPeer:
+    """Inverter of 8 kW without limit model; vendor floats have their low word first."""
+    words = (
+        {
+            0xF300: (0,),
+            0xF304: (0x0000, 0x45FA),  # 8000.0
+            0xF310: (60, 0),
+            0xF312: (0x0000, 0x42C8),  # 100.0
+            0xF322: (0x0000, 0x42C8),
+        }
+        | {int(name[1:], 16): pair for name, pair in registers.items()}
+    )
+    chain = at(40_000, common(maker="SolarEdge "), MEASURED, END)
+    return RegisterPeer(
+        chain | {start + offset: word for start, run in words.items() for offset, word in enumerate(run)}
+    )
+
+
+async def test_solaredge_golden_frames_of_its_dynamic_limit() -> None:
+    """F001 would need a commit that is stored; the F300 group is volatile and has a timeout."""
+    peer = solaredge()
+    async with inverter(peer, revert_s=90, after_revert_w=2_000.0) as device:
+        readback = await device.write(limit(3_000.9))
+        assert (readback.written_w, readback.held_w, readback.confirmed) == (3_000.8, 3_000.8, True)
+        assert device.capabilities.production_fallback == Fallback(90.0, 2_000.0)
+        await device.write(limit(3_000.9))
+        assert (await device.read()).ceilings_w[Direction.PRODUCTION] == pytest.approx(3_000.8, abs=0.01)
+        assert (await device.write(limit(None))).confirmed
+        assert (await device.read()).ceilings_w == {Direction.PRODUCTION: None}
+    assert peer.writes == [
+        (16, 0xF310, (90, 0)),
+        (16, 0xF312, (0x0000, 0x41C8)),  # 25 %
+        (16, 0xF322, (0x0A3D, 0x4216)),  # 37.51 %
+        (16, 0xF300, (1,)),
+        (16, 0xF322, (0x0A3D, 0x4216)),
+        (16, 0xF322, (0x0000, 0x42C8)),
+    ]
+
+
+async def test_solaredge_that_forgot_its_timeout_gets_it_with_the_next_limit() -> None:
+    peer = solaredge()
+    async with inverter(peer, revert_s=60) as device:
+        await device.connect()
+        peer.registers |= {0xF310: 0, 0xF311: 0, 0xF300: 0}
+        await device.write(limit(0.0))
+    assert peer.writes == [(16, 0xF322, (0, 0)), (16, 0xF300, (1,)), (16, 0xF310, (60, 0))]
+
+
+async def test_solaredge_that_keeps_its_limit_is_caught_and_one_without_timer_refused() -> None:
+    peer = solaredge()
+    peer.read_only = {0xF322}
+    async with inverter(peer) as device:
+        with pytest.raises(WriteRefused, match="no such register"):
+            await device.write(limit(1_000.0))
+    async with inverter(solaredge(), revert_s=0) as device:
+        with pytest.raises(DeviceError, match="set revert_s above 0"):
+            await device.connect()
 
 
 async def test_reading_and_connecting_writes_nothing() -> None:
