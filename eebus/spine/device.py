@@ -194,6 +194,16 @@ class LocalDevice:
             raise LocalError("a use case needs a name, a version and a document sub-revision")
         self.use_cases.append(LocalUseCase(entity.address, actor, support))
 
+    def replace_use_case(self, entity: LocalEntity, actor: str, support: UseCaseSupport) -> None:
+        """Announce other scenarios; while peers are connected call ``Turn.announce_use_cases``, too."""
+        self.use_cases = [
+            LocalUseCase(entity.address, actor, support)
+            if (known.entity, known.actor, known.support.use_case_name)
+            == (entity.address, actor, support.use_case_name)
+            else known
+            for known in self.use_cases
+        ]
+
     def feature(self, entity: EntityPath, number: int) -> LocalFeature | None:
         """The feature at an address."""
         found = self.entities.get(entity)

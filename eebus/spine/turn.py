@@ -148,7 +148,12 @@ class Turn:
         data = entity_change_data(self.state.device, entity, change)
         node_management = self.state.device.node_management
         self.notify_subscribers(node_management, command_for(data, (PARTIAL,)))
-        self.notify_subscribers(node_management, command_for(use_case_data(self.state.device)))
+        self.announce_use_cases()
+
+    def announce_use_cases(self) -> None:
+        """Tell peers that our use cases have changed (SPINE 5.4)."""
+        device = self.state.device
+        self.notify_subscribers(device.node_management, command_for(use_case_data(device)))
 
     def remote(self, ski: Ski) -> RemoteDevice | None:
         """What a peer told about itself; None when it is not connected. Not to be changed."""

@@ -75,6 +75,8 @@ class SubMeter:
     entity_type: str = "SubMeterElectricity"
     optional: frozenset[Quantity] = frozenset()
     """Values beside the total power."""
+    grows: bool = False
+    """Offer further values as soon as they are measured for the first time."""
     phases: int = 3
 
     def __post_init__(self) -> None:
@@ -84,7 +86,7 @@ class SubMeter:
     @property
     def settings(self) -> MonitoringSettings:
         """The same as the settings of a monitoring server."""
-        return MonitoringSettings(profile=MPC, optional=self.optional, phases=self.phases)
+        return MonitoringSettings(profile=MPC, optional=self.optional, phases=self.phases, grows=self.grows)
 
 
 @dataclass(frozen=True, slots=True)

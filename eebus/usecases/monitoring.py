@@ -10,7 +10,7 @@ from eebus.spine.model.common import Role
 from eebus.spine.model.measurement import MeasurementData
 from eebus.spine.stack import Turn
 from eebus.spine.values import format_date_time
-from eebus.usecases.announcement import announce
+from eebus.usecases.announcement import announce, support_of
 from eebus.usecases.limit_data import KEY_DESCRIPTION_FUNCTION, KEY_FUNCTION
 from eebus.usecases.limit_factor import factor_description, factor_value
 from eebus.usecases.monitoring_data import (
@@ -42,6 +42,8 @@ class MonitoringSettings:
     profile: MonitoringProfile = MGCP
     optional: frozenset[Quantity] = frozenset()
     """Values beside the mandatory ones that the meter delivers; PV_LIMIT_FACTOR is one of MGCP."""
+    grows: bool = False
+    """Offer further values of the use case as soon as they are measured for the first time."""
     phases: int = 3
     announce_connected_phases: bool = True
     """One stack shows no power and no current when the number of phases is announced."""
@@ -98,6 +100,8 @@ class MonitoringServer(Handler):
 
     def __init__(self, device: LocalDevice, entity: LocalEntity, settings: MonitoringSettings) -> None:
         points = settings.points
+        self._device = device
+        self._entity = entity
         self._settings = settings
         self._points = [_Point(number, point) for number, point in enumerate(points)]
         self._told_at: float | None = None
@@ -110,31 +114,60 @@ class MonitoringServer(Handler):
                 MEASUREMENT_FUNCTION: READ_PARTIAL if settings.partial_reads else READ,
             },
         )
-        connections = entity.add_feature(
+        self._connections = entity.add_feature(
             "ElectricalConnection", Role.SERVER, {CONNECTION_FUNCTION: READ, PARAMETER_FUNCTION: READ}
         )
         self._measurement.preset(descriptions(points))
         self._measurement.preset(constraints(points))
         self._measurement.preset(measurement_list(()))
-        connections.preset(connection(settings.phases, announce_phases=settings.announce_connected_phases))
-        connections.preset(parameters(points, settings.phases))
-        scenarios = {point.scenario for point in points}
+        self._connections.preset(
+            connection(settings.phases, announce_phases=settings.announce_connected_phases)
+        )
+        self._connections.preset(parameters(points, settings.phases))
         self._factor = None if settings.factor_scenario is None else _factor_feature(entity)
-        if settings.factor_scenario is not None:
-            scenarios.add(settings.factor_scenario)
-        announce(device, entity, settings.profile.server_actors[0], settings.profile.use_case, scenarios)
+        announce(
+            device, entity, settings.profile.server_actors[0], settings.profile.use_case, self._scenarios()
+        )
 
     def publish(self, sample: Mapping[Quantity, Reading], turn: Turn) -> None:
         """Take new readings; they are told on change, power at most once a second, energy once a minute.
 
         What the sample does not name stays as it is; a disturbed sensor is a reading without value.
         """
+        self._grow(sample, turn)
         for point in self._points:
             reading = sample.get(point.point.quantity)
             if reading is not None:
                 point.latest = _rounded(reading, point.point.decimals)
         self._tell(turn)
         self._tell_factor(sample.get(Quantity.PV_LIMIT_FACTOR), turn)
+
+    def _grow(self, sample: Mapping[Quantity, Reading], turn: Turn) -> None:
+        """Offer what the meter turns out to measure; numbers that were given before stay as they are."""
+        offered = {point.point.quantity for point in self._points}
+        new = [
+            point
+            for point in self._settings.profile.points
+            if point.quantity not in offered
+            and point.phase_count <= self._settings.phases
+            and (reading := sample.get(point.quantity)) is not None
+            and reading.value is not None
+        ]
+        if not (self._settings.grows and new):
+            return
+        self._points += [_Point(number, point) for number, point in enumerate(new, len(self._points))]
+        points = [point.point for point in self._points]
+        turn.set_data(self._measurement, MEASUREMENT_DESCRIPTION_FUNCTION, descriptions(points))
+        turn.set_data(self._measurement, MEASUREMENT_CONSTRAINTS_FUNCTION, constraints(points))
+        turn.set_data(self._connections, PARAMETER_FUNCTION, parameters(points, self._settings.phases))
+        profile = self._settings.profile
+        support = support_of(profile.use_case, self._scenarios())
+        self._device.replace_use_case(self._entity, profile.server_actors[0], support)
+        turn.announce_use_cases()
+
+    def _scenarios(self) -> set[int]:
+        factor = set() if self._settings.factor_scenario is None else {self._settings.factor_scenario}
+        return {point.point.scenario for point in self._points} | factor
 
     def next_deadline(self) -> float | None:
         due = [at for point in self._points if (at := point.due_at()) is not None]

@@ -606,3 +606,43 @@ def test_partial_reads_are_announced_only_when_wished() -> None:
         feature = bench.wire.nodes[METER].stack.device.entities[1,].find_feature("Measurement", "server")
         assert feature is not None
         assert feature.functions[MEASUREMENTS].read_partial is wished
+
+
+# -------------------- values that the meter turns out to measure
+
+
+def test_the_offer_grows_with_what_the_meter_measures_and_old_numbers_stay() -> None:
+    bench = Bench(MonitoringSettings(grows=True))
+    bench.publish(power=100.0)
+    assert bench.published().keys() == {0}
+    bench.wire.wait(2)
+    bench.publish(power=150.0, frequency=50.02, current_a=0.4, voltage_b=231.0)
+    assert bench.value(Quantity.FREQUENCY) == 50.02
+    assert bench.value(Quantity.CURRENT_A) == 0.4
+    assert bench.value(Quantity.VOLTAGE_B) == 231.0
+    assert bench.value(Quantity.POWER) == 150.0
+    remote = bench.wire.run(READER, lambda turn: turn.remote(METER))
+    assert remote is not None
+    [use_case] = remote.use_cases("monitoringOfGridConnectionPoint")
+    assert use_case.scenarios == {2, 3, 4, 5, 6, 7}
+    assert to_float(bench.published()[0].value) == 150.0
+
+
+def test_MPC_TS_006_the_offer_does_not_grow_beyond_the_connected_phases() -> None:
+    bench = Bench(MonitoringSettings(profile=MPC, grows=True, phases=1))
+    bench.publish(power=1.0, power_a=1.0, power_b=2.0)
+    bench.wire.wait(2)
+    assert bench.value(Quantity.POWER_A) == 1.0
+    assert bench.value(Quantity.POWER_B) is None
+
+
+def test_an_offer_that_may_not_grow_leaves_other_values_out() -> None:
+    bench = Bench(MonitoringSettings())
+    bench.publish(power=1.0, frequency=50.0)
+    assert bench.value(Quantity.FREQUENCY) is None
+
+
+def test_a_disturbed_sensor_is_no_reason_to_grow() -> None:
+    bench = Bench(MonitoringSettings(grows=True))
+    bench.publish(frequency=Reading(None, ValueState.ERROR))
+    assert len(bench.published()) == 0
