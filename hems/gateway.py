@@ -24,6 +24,7 @@ from hems import __version__
 from hems.config import Configuration
 from hems.control.loop import Controlled, ControlLoop
 from hems.control.progress import Milestone, Progress
+from hems.control.rules import Traits
 from hems.control.status import ControlStatus
 from hems.counting import count_house
 from hems.devices import Device
@@ -329,7 +330,7 @@ def _in_priority_order(
     """The devices with what the configuration says about them; the first is served first."""
     pairs = zip(configuration.devices, devices, strict=True)
     ordered = sorted(pairs, key=lambda pair: pair[0].priority)
-    return [Controlled(device, device.name in controllable) for _, device in ordered]
+    return [Controlled(device, Traits(device.name in controllable)) for _, device in ordered]
 
 
 def _totals_wh(energies: Energies) -> dict[str, float]:

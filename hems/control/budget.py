@@ -1,15 +1,17 @@
 """From ceilings to the power that devices may take or produce together: allowed = limit + credit.
 
-Convention A, house first (BNetzA leaves the split open; this one never allows more than the others). For
-consumption the credit is what generation covers beyond the rest of the house:
-`max(0, measured draw of the controllable devices - signed grid power)`. For production it is what the house
-certainly takes: `max(0, measured production + signed grid power)`. Both are loops through the grid meter,
-hence the three guards of `CreditTracker`.
+How import is split between controllable devices and the rest of the house while own generation covers part
+of it is left open by BNetzA. By default the house comes first, which never allows more than the other
+conventions: the credit is what generation covers beyond the rest of the house, `max(0, measured draw of the
+controllable devices - signed grid power)`. For production it is what the house certainly takes: `max(0,
+measured production + signed grid power)`. All are loops through the grid meter, hence the guards of
+`CreditTracker`.
 """
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
 
 from hems.devices import Direction
 from hems.limits.arbiter import Allowance, strictest
@@ -19,6 +21,17 @@ from hems.metering.measurements import PairedReading
 
 CREDIT_HOLD_S = 30.0
 """New credit must have been there for so long before it is used: a cloud takes it away in seconds."""
+
+
+class Convention(StrEnum):
+    """Whose import is it? `H` rest of the house, `D` controllable devices, `G` generation, `L` limit."""
+
+    HOUSE_FIRST = "house_first"
+    """Generation serves the house first: D at most L + max(0, G - H)."""
+    PRO_RATA = "pro_rata"
+    """Generation serves both by their draw: D at most half of (L+G-H) + sqrt((L+G-H)² + 4·L·H)."""
+    CONTROLLABLE_FIRST = "controllable_first"
+    """Generation serves controllable devices first: D at most L + G."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +64,14 @@ class CreditTracker:
     does not exist, and using it feeds the rise back into itself. So credit grows only from samples that are
     newer than the last rise plus the device's reaction time, only after it was there for the hold time, and
     only to the least that was seen meanwhile.
+
+    `without_meter_w`: what may be used while nothing is measured, and where it starts.
     """
 
-    def __init__(self, hold_s: float = CREDIT_HOLD_S) -> None:
+    def __init__(self, hold_s: float = CREDIT_HOLD_S, without_meter_w: float = 0.0) -> None:
         self._hold_s = hold_s
-        self._credit_w = 0.0
+        self._without_meter_w = without_meter_w
+        self._credit_w = without_meter_w
         self._least_w = math.inf
         self._since_s: float | None = None
         self._reason = _NO_METER
@@ -76,7 +92,7 @@ class CreditTracker:
         `frozen_until_s`: last rise of a set-point plus reaction time; infinite while a rise is being written.
         """
         if reading is None:
-            self._credit_w = 0.0
+            self._credit_w = self._without_meter_w
             self._restart_hold()
             self._reason = _NO_METER
             return
@@ -111,16 +127,58 @@ class CreditTracker:
 class Budget:
     """What a set of devices may take or produce together, and by which ceiling.
 
-    `devices`: the names, None for all that the direction covers.
+    `devices`: the names, None for all that the direction covers. `weights`: the part of a device's power that
+    counts, for those of which not all does: a third on each phase.
     """
 
     source: str
     allowed_w: float
     devices: frozenset[str] | None
     reason: Reason
+    weights: Mapping[str, float] = field(default_factory=dict)
+
+    def weight(self, name: str) -> float:
+        """The part of a device's power that counts; 0 for a device that it does not cover."""
+        if self.devices is not None and name not in self.devices:
+            return 0.0
+        return self.weights.get(name, 1.0)
 
 
-def convert(ceiling: Ceiling, credit_w: float) -> Allowance:
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What ceilings are converted with, from measurement and configuration.
+
+    `credit_w`: generation beyond the house, or what the house takes for certain. `generation_w`, `house_w`: G
+    and H on the safe side, for the conventions that need them; without a meter G is 0. `headroom_w`: what is
+    left of each protection ceiling for the devices. `sharing`: the devices among which a value for all
+    controllable ones is divided, None for all. `spread`: by name, the parts of a device's power on the three
+    phases; a device that is not there spreads evenly.
+    """
+
+    credit_w: float = 0.0
+    generation_w: float = 0.0
+    house_w: float = 0.0
+    headroom_w: Mapping[Basis, float] = field(default_factory=dict)
+    convention: Convention = Convention.HOUSE_FIRST
+    sharing: frozenset[str] | None = None
+    spread: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
+
+
+def credit_towards(limit_w: float, situation: Situation) -> float:
+    """How much more than the limit the controllable devices may take, by the convention."""
+    generation_w, house_w = situation.generation_w, situation.house_w
+    match situation.convention:
+        case Convention.CONTROLLABLE_FIRST:
+            return max(situation.credit_w, generation_w)
+        case Convention.PRO_RATA:
+            spare_w = limit_w + generation_w - house_w
+            allowed_w = (spare_w + math.sqrt(spare_w**2 + 4.0 * limit_w * house_w)) / 2.0
+            return max(situation.credit_w, allowed_w - limit_w)
+        case Convention.HOUSE_FIRST:
+            return situation.credit_w
+
+
+def convert(ceiling: Ceiling, situation: Situation) -> Allowance:
     """One ceiling in force as device power.
 
     Credit counts only towards a ceiling on all devices at the grid connection: an inverter ceiling means the
@@ -129,22 +187,57 @@ def convert(ceiling: Ceiling, credit_w: float) -> Allowance:
     """
     if ceiling.value_w is None:
         raise ValueError(f"{ceiling.source} bounds nothing")
-    counted_w = credit_w if ceiling.devices is None and ceiling.basis is not Basis.INVERTER else 0.0
-    allowed_w = ceiling.value_w + counted_w
-    return Allowance(ceiling, allowed_w, _allowed(ceiling, counted_w, allowed_w))
+    if ceiling.basis in PROTECTING:
+        allowed_w = min(ceiling.value_w, situation.headroom_w.get(ceiling.basis, ceiling.value_w))
+        return Allowance(ceiling, allowed_w, _left(ceiling, allowed_w))
+    credit_w = 0.0
+    if ceiling.devices is None and ceiling.basis is Basis.CONTROLLABLE:
+        credit_w = credit_towards(ceiling.value_w, situation)
+    elif ceiling.devices is None and ceiling.basis is Basis.FEED_IN:
+        credit_w = situation.credit_w
+    allowed_w = ceiling.value_w + credit_w
+    return Allowance(ceiling, allowed_w, _allowed(ceiling, credit_w, allowed_w, situation.convention))
 
 
-def budgets(direction: Direction, in_force: Iterable[Ceiling], credit_w: float) -> tuple[Budget, ...]:
+PROTECTING = frozenset(Basis) - {Basis.CONTROLLABLE, Basis.FEED_IN, Basis.INVERTER}
+"""What bounds the wires of the connection: the devices get what the rest of the house leaves."""
+
+
+def budgets(
+    direction: Direction, in_force: Iterable[Ceiling], situation: Situation = Situation()
+) -> tuple[Budget, ...]:
     """The binding budget of each set of devices in one direction; empty when nothing is limited."""
-    allowances = [convert(c, credit_w) for c in in_force if c.basis.direction is direction]
-    return tuple(
-        Budget(a.ceiling.source, a.allowed_w, a.ceiling.devices, a.reason) for a in strictest(allowances)
-    )
+    mine = [ceiling for ceiling in in_force if ceiling.basis.direction is direction]
+    limiting = [convert(c, situation) for c in mine if c.basis not in PROTECTING]
+    protecting = [convert(c, situation) for c in mine if c.basis in PROTECTING]
+    return tuple(_budget(allowance, situation) for allowance in (*strictest(limiting), *protecting))
 
 
-def _allowed(ceiling: Ceiling, credit_w: float, allowed_w: float) -> Reason:
+def _budget(allowance: Allowance, situation: Situation) -> Budget:
+    ceiling = allowance.ceiling
+    devices, weights = ceiling.devices, {}
+    if ceiling.basis is Basis.CONTROLLABLE and devices is None:
+        devices = situation.sharing
+    phase = ceiling.basis.phase
+    if phase is not None:
+        weights = {name: spread[phase - 1] for name, spread in situation.spread.items()}
+        if ceiling.basis in _UNBALANCING:
+            devices = frozenset(name for name, weight in weights.items() if weight == 1.0)
+    return Budget(ceiling.source, allowance.allowed_w, devices, allowance.reason, weights)
+
+
+_UNBALANCING = frozenset({Basis.UNBALANCE_1, Basis.UNBALANCE_2, Basis.UNBALANCE_3})
+
+
+def _left(ceiling: Ceiling, allowed_w: float) -> Reason:
+    text = f"{watts(allowed_w)} left for devices: {ceiling.reason.text}"
+    values = {"source": ceiling.source, "limit_w": ceiling.value_w, "allowed_w": allowed_w}
+    return Reason("left_of_connection", text, values)
+
+
+def _allowed(ceiling: Ceiling, credit_w: float, allowed_w: float, convention: Convention) -> Reason:
     consumption = ceiling.basis.direction is Direction.CONSUMPTION
-    surplus = "own generation beyond the house" if consumption else "what the house takes for certain"
+    surplus = _CREDIT[convention] if consumption else "what the house takes for certain"
     plus = f" plus {watts(credit_w)} of {surplus}" if credit_w else ""
     return Reason(
         "allowed",
@@ -154,11 +247,16 @@ def _allowed(ceiling: Ceiling, credit_w: float, allowed_w: float) -> Reason:
             "limit_w": ceiling.value_w,
             "credit_w": credit_w,
             "allowed_w": allowed_w,
-            "convention": "house_first",
+            "convention": convention.value,
         },
     )
 
 
+_CREDIT = {
+    Convention.HOUSE_FIRST: "own generation beyond the house",
+    Convention.PRO_RATA: "own generation, shared with the house",
+    Convention.CONTROLLABLE_FIRST: "own generation",
+}
 _NO_METER = Reason("no_credit_without_meter", "no credit: there is no fresh reading of the grid meter")
 
 

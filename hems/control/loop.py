@@ -2,17 +2,20 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from eebus.clock import Clock
+from hems.control.allocation import Strategy
+from hems.control.budget import Convention
 from hems.control.execution import DeviceCore
 from hems.control.progress import Progress
+from hems.control.rules import HouseRules, Traits
 from hems.control.runner import Bell, DeviceRunner, MeterRunner
-from hems.control.side import consumption_side, production_side
+from hems.control.side import Side
 from hems.control.status import ControlStatus, DeviceStatus
-from hems.devices import Device, DeviceSample, Meter, MeterSample, Setpoint
+from hems.devices import Device, DeviceSample, Direction, Meter, MeterSample, Setpoint
 from hems.limits.arbiter import Arbiter
 from hems.limits.ceilings import Ceiling
 from hems.limits.reason import Reason
@@ -29,10 +32,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Controlled:
-    """A device under control. `controllable`: its draw counts against consumption limits (§ 14a EnWG)."""
+    """A device under control, and what the rules know of it."""
 
     device: Device
-    controllable: bool = True
+    traits: Traits = field(default_factory=Traits)
 
 
 class ControlLoop:
@@ -53,6 +56,8 @@ class ControlLoop:
         energies: Energies,
         on_cycle: Callable[[], None],
         on_progress: Callable[[Progress], None],
+        strategy: Strategy = Strategy.PRIORITY,
+        convention: Convention = Convention.HOUSE_FIRST,
     ) -> None:
         now = clock.monotonic()
         self._clock = clock
@@ -67,8 +72,9 @@ class ControlLoop:
         }
         self._meter = None if meter is None else MeterRunner(meter, clock, self._meter_read)
         self._meter_name = "" if meter is None else meter.name
-        controllable = frozenset(c.device.name for c in devices if c.controllable)
-        self._sides = (consumption_side(self._cores, controllable), production_side(self._cores))
+        rules = HouseRules(strategy, convention, {c.device.name: c.traits for c in devices})
+        self._consumption = Side(Direction.CONSUMPTION, self._cores, rules)
+        self._sides = (self._consumption, Side(Direction.PRODUCTION, self._cores, rules))
         self._running = 0
         self._idle = asyncio.Event()
         self._bell = Bell()
@@ -83,6 +89,10 @@ class ControlLoop:
         for ceiling in ceilings:
             self._arbiter.put(ceiling)
         self._decide()
+
+    def promise(self, promised_w: Mapping[str, float]) -> None:
+        """From the next division on, these devices get so much first where it fits, by name."""
+        self._consumption.promise(promised_w)
 
     def jobs(self) -> dict[str, Callable[[], Awaitable[None]]]:
         """What is to be run, by name. Each ends after `shutdown`; restarting one that failed is safe."""
@@ -102,8 +112,9 @@ class ControlLoop:
     def cycle(self) -> None:
         """Look at the measurements, divide anew, check what the devices do."""
         now = self._clock.monotonic()
+        in_force = self._arbiter.in_force(now)
         for side in self._sides:
-            side.measure(self._measurements, now)
+            side.measure(self._measurements, in_force, now)
         self._decide()
         for side in self._sides:
             self._report(side.observe(now))

@@ -7,7 +7,7 @@ every device may hold for all we know.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from hems.control.allocation import Allocation, Candidate, Share, allocate
+from hems.control.allocation import Allocation, Candidate, Share, Strategy, allocate
 from hems.control.budget import Budget
 from hems.control.execution import LaneView, Obedience
 from hems.devices import FeasiblePowers
@@ -19,11 +19,18 @@ SMALLEST_RISE_W = 50.0
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A device in one direction: how it stands, what it can be told (None: nothing), what it has use for."""
+    """A device in one direction: how it stands, what it can be told (None: nothing), what it has use for.
+
+    `nameplate_w`, `need`, `turn` and `promised_w`: what the strategy knows of it, as in `Candidate`.
+    """
 
     view: LaneView
     feasible: FeasiblePowers | None
     demand_w: float | None = None
+    nameplate_w: float = 1.0
+    need: int = 0
+    turn: int = 0
+    promised_w: float = 0.0
 
     @property
     def name(self) -> str:
@@ -47,13 +54,15 @@ class Plan:
     setpoints: Mapping[str, Told]
 
 
-def plan(budgets: Sequence[Budget], standings: Sequence[Standing]) -> Plan:
+def plan(
+    budgets: Sequence[Budget], standings: Sequence[Standing], strategy: Strategy = Strategy.PRIORITY
+) -> Plan:
     """Divide the budgets between the devices, given in priority order, and say what each is told now."""
-    allocation = allocate(budgets, [_candidate(s) for s in standings])
+    allocation = allocate(budgets, [_candidate(s) for s in standings], strategy)
     spare = [_Spare(budget, standings) for budget in budgets]
     setpoints = {}
     for standing, share in zip(standings, allocation.shares, strict=True):
-        told = _step(standing, share, [s for s in spare if s.covers(standing)])
+        told = _step(standing, share, [s for s in spare if s.weight(standing) > 0.0])
         if told is not None:
             setpoints[standing.name] = told
     return Plan(allocation, setpoints)
@@ -66,18 +75,27 @@ def _candidate(standing: Standing) -> Candidate:
         useful_w.append(view.charge_w)
     elif view.obedience is Obedience.DISOBEYING and view.told_w is not None:
         useful_w.append(view.told_w)
-    return Candidate(standing.name, standing.feasible, view.reserved_w, min(useful_w, default=None))
+    return Candidate(
+        standing.name,
+        standing.feasible,
+        view.reserved_w,
+        min(useful_w, default=None),
+        nameplate_w=standing.nameplate_w,
+        need=standing.need,
+        turn=standing.turn,
+        promised_w=standing.promised_w,
+    )
 
 
 class _Spare:
     """The part of one budget that no device can still take."""
 
     def __init__(self, budget: Budget, standings: Sequence[Standing]) -> None:
-        self._devices = budget.devices
-        self.left_w = budget.allowed_w - sum(s.view.charge_w for s in standings if self.covers(s))
+        self._budget = budget
+        self.left_w = budget.allowed_w - sum(s.view.charge_w * self.weight(s) for s in standings)
 
-    def covers(self, standing: Standing) -> bool:
-        return self._devices is None or standing.name in self._devices
+    def weight(self, standing: Standing) -> float:
+        return self._budget.weight(standing.name)
 
 
 def _step(standing: Standing, share: Share, spare: Sequence[_Spare]) -> Told | None:
@@ -89,7 +107,7 @@ def _step(standing: Standing, share: Share, spare: Sequence[_Spare]) -> Told | N
     bounded = view.told and view.told_w is not None
     if not bounded or share.power_w <= _known(view.told_w):
         return Told(share.power_w, share.reason)
-    return _rise(view, feasible, share.power_w, share.reason, spare)
+    return _rise(standing, feasible, share.power_w, share.reason, spare)
 
 
 def _release(view: LaneView, share: Share) -> Told | None:
@@ -101,19 +119,20 @@ def _release(view: LaneView, share: Share) -> Told | None:
 
 
 def _rise(
-    view: LaneView, feasible: FeasiblePowers, share_w: float, reason: Reason, spare: Sequence[_Spare]
+    standing: Standing, feasible: FeasiblePowers, share_w: float, reason: Reason, spare: Sequence[_Spare]
 ) -> Told:
+    view = standing.view
     told_w = _known(view.told_w)
     if not view.may_rise:
         return Told(told_w, _rests(view))
-    free_w = max(0.0, min(s.left_w for s in spare))
+    free_w = max(0.0, min(s.left_w / s.weight(standing) for s in spare))
     power_w = feasible.at_most(min(share_w, view.charge_w + free_w))
     if power_w is None or power_w <= told_w:
         return Told(told_w, _waits(told_w, share_w))
     if power_w - _worth(told_w, feasible) < SMALLEST_RISE_W:
         return Told(told_w, _too_small(told_w, power_w))
     for each in spare:
-        each.left_w -= max(0.0, power_w - view.charge_w)
+        each.left_w -= max(0.0, power_w - view.charge_w) * each.weight(standing)
     return Told(power_w, reason if power_w == share_w else _waits(power_w, share_w))
 
 

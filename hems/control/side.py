@@ -1,12 +1,18 @@
 """One direction of the house: who takes part, the credit, the last plan, and how far an order has come."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from hems.control.budget import Budget, CreditReading, CreditTracker, budgets, reading_of
+from hems.control.allocation import Strategy
+from hems.control.budget import Budget, budgets
 from hems.control.execution import DeviceCore, LaneView
+from hems.control.gauge import Gauge, Parties
 from hems.control.planning import Plan, Standing, plan
 from hems.control.progress import Progress, ProgressTracker
+from hems.control.rules import HouseRules, Traits
 from hems.control.status import BudgetStatus, LaneStatus, SideStatus
+from hems.control.turns import Turns, has_gap
+from hems.control.uptake import Uptake
+from hems.control.why import explain
 from hems.devices import Direction, Kind
 from hems.limits.ceilings import Ceiling
 from hems.metering.measurements import Measurements
@@ -15,41 +21,88 @@ from hems.metering.measurements import Measurements
 class Side:
     """One direction of the house. `cores`: all devices, in priority order."""
 
-    def __init__(
-        self, direction: Direction, cores: Mapping[str, DeviceCore], takes_part: Callable[[DeviceCore], bool]
-    ) -> None:
+    def __init__(self, direction: Direction, cores: Mapping[str, DeviceCore], rules: HouseRules) -> None:
         self.direction = direction
         self.progress = ProgressTracker(direction)
-        self._cores = cores
-        self._takes_part = takes_part
-        self._credit = CreditTracker()
+        self._all = cores
+        self._rules = rules
+        self._gauge = Gauge(direction, rules)
+        self._turns = Turns()
+        self._uptakes = {name: Uptake() for name in cores}
+        self._promised_w: Mapping[str, float] = {}
         self._budgets: tuple[Budget, ...] = ()
         self._plan: Plan = plan((), ())
 
     @property
     def members(self) -> list[str]:
-        """The devices that take part, in priority order."""
-        return [name for name, core in self._cores.items() if self._takes_part(core)]
+        """The devices that take part, in priority order: what a device can do may show only later."""
+        return list(self._cores)
 
-    def measure(self, measurements: Measurements, now: float) -> None:
-        """Bring the credit up to date."""
-        members = self.members
-        frozen_until_s = max((self._cores[n].frozen_until_s(self.direction) for n in members), default=0.0)
-        self._credit.update(self._reading(measurements, members, now), frozen_until_s=frozen_until_s)
+    @property
+    def _cores(self) -> dict[str, DeviceCore]:
+        return {name: core for name, core in self._all.items() if self._takes_part(core)}
 
-    def _reading(self, measurements: Measurements, members: list[str], now: float) -> CreditReading | None:
-        paired = measurements.paired(self.direction, members, now)
-        return None if paired is None else reading_of(self.direction, paired)
+    def _takes_part(self, core: DeviceCore) -> bool:
+        """Feed-in: all that can be bounded in it, and every inverter. Draw: the controllable devices
+        (§ 14a EnWG), also those that cannot be told anything, and all others that can be told to draw less,
+        for the protection of the connection.
+        """
+        capabilities = core.capabilities
+        if self.direction is Direction.PRODUCTION:
+            return capabilities.production is not None or capabilities.kind is Kind.INVERTER
+        if capabilities.consumption is not None:
+            return True
+        return capabilities.kind is not Kind.INVERTER and self._rules.of(core.name).controllable
+
+    def _parties(self, members: Sequence[str]) -> Parties:
+        if self.direction is Direction.PRODUCTION:
+            return Parties(members, members, members)
+        return Parties(
+            sharing=[name for name in members if _shares(self._rules.of(name))],
+            members=members,
+            producers=[name for name, core in self._all.items() if _feeds_in(core)],
+        )
+
+    def promise(self, promised_w: Mapping[str, float]) -> None:
+        """What devices are to get before anything else is divided, by name."""
+        self._promised_w = promised_w
+
+    def measure(self, measurements: Measurements, in_force: Sequence[Ceiling], now: float) -> None:
+        """Bring credit and learned uptake up to date."""
+        cores = self._cores
+        frozen_until_s = max((core.frozen_until_s(self.direction) for core in cores.values()), default=0.0)
+        self._gauge.measure(measurements, self._parties(list(cores)), in_force, frozen_until_s, now)
+        for name, view in self._views_by_name(now).items():
+            self._uptakes[name].observe(view.told_w, view.measured_w, now)
 
     def decide(self, in_force: Sequence[Ceiling], now: float) -> list[str]:
         """Divide the budget and tell the cores; the names of devices with another set-point than before."""
-        self._budgets = budgets(self.direction, in_force, self._credit.credit_w)
-        self._plan = plan(self._budgets, [self._standing(self._cores[name], now) for name in self.members])
-        return [
-            name
-            for name, told in self._plan.setpoints.items()
-            if self._cores[name].tell(self.direction, told.power_w, told.reason, now)
-        ]
+        cores = self._cores
+        situation = self._gauge.situation(self._parties(list(cores)))
+        self._budgets = budgets(self.direction, in_force, situation)
+        standings = [self._standing(core, now) for core in cores.values()]
+        if self._rules.strategy is Strategy.PRIORITY:
+            standings = self._taking_turns(standings)
+        self._plan = plan(self._budgets, standings, self._rules.strategy)
+        changed = []
+        for name, told in self._plan.setpoints.items():
+            self._turns.note(name, told.power_w != 0.0, now)
+            if cores[name].tell(self.direction, told.power_w, told.reason, now):
+                changed.append(name)
+        return changed
+
+    def _taking_turns(self, standings: Sequence[Standing]) -> list[Standing]:
+        """The order of priority, in which devices of equal rank that can only run or pause swap places."""
+        places: dict[int, list[int]] = {}
+        for index, standing in enumerate(standings):
+            if has_gap(standing.feasible):
+                places.setdefault(self._rules.of(standing.name).rank, []).append(index)
+        ordered = list(standings)
+        for indices in places.values():
+            by_turn = sorted(indices, key=lambda index: standings[index].turn)
+            for place, index in zip(indices, by_turn, strict=True):
+                ordered[place] = standings[index]
+        return ordered
 
     def note_decision(self, in_force: Sequence[Ceiling], now: float) -> list[Progress]:
         """The steps that the last decision means for the order in force."""
@@ -63,16 +116,45 @@ class Side:
         return self.progress.observe(self._views(now), now)
 
     def _views(self, now: float) -> list[LaneView]:
-        return [self._cores[name].view(self.direction, now) for name in self.members]
+        return list(self._views_by_name(now).values())
+
+    def _views_by_name(self, now: float) -> dict[str, LaneView]:
+        return {name: core.view(self.direction, now) for name, core in self._cores.items()}
 
     def _standing(self, core: DeviceCore, now: float) -> Standing:
-        demand_w = core.demand_w(now) if self.direction is Direction.CONSUMPTION else None
-        return Standing(core.view(self.direction, now), core.capabilities.feasible(self.direction), demand_w)
+        feasible = core.capabilities.feasible(self.direction)
+        useful_w = [] if feasible is None else [self._uptake_w(core, now)]
+        if self.direction is Direction.CONSUMPTION:
+            useful_w.append(core.demand_w(now))
+        return Standing(
+            core.view(self.direction, now),
+            feasible,
+            min((w for w in useful_w if w is not None), default=None),
+            nameplate_w=core.capabilities.nameplate_w,
+            need=self._rules.of(core.name).need,
+            turn=self._turns.rank(core.name, now),
+            promised_w=self._promised_w.get(core.name, 0.0),
+        )
+
+    def _uptake_w(self, core: DeviceCore, now: float) -> float | None:
+        """Learned for draws only: how much an inverter makes depends on the sun, not on what it needs."""
+        feasible = core.capabilities.feasible(self.direction)
+        if feasible is None or self.direction is Direction.PRODUCTION:
+            return None
+        return self._uptakes[core.name].most_useful_w(core.capabilities, feasible, now)
 
     def lane_status(self, name: str, now: float) -> LaneStatus:
         """One member as it stands."""
-        view = self._cores[name].view(self.direction, now)
+        core = self._all[name]
+        view = core.view(self.direction, now)
         told = self._plan.setpoints.get(name)
+        why = None
+        if told is not None:
+            others = [each for each in self._views(now) if each.name != name]
+            covering = [b for b in self._budgets if b.weight(name) > 0.0]
+            why = explain(
+                told, core.capabilities, covering, others, self._gauge.credit_w, self._gauge.credit_reason
+            )
         return LaneStatus(
             direction=self.direction,
             bounded=view.told and view.told_w is not None,
@@ -81,7 +163,7 @@ class Side:
             measured_w=view.measured_w,
             obedience=view.obedience,
             standing=view.reason,
-            why=None if told is None else told.reason,
+            why=why,
         )
 
     def status(self) -> SideStatus:
@@ -95,26 +177,15 @@ class Side:
                 )
                 for b in self._budgets
             ),
-            credit_w=self._credit.credit_w,
-            credit_reason=self._credit.reason,
+            credit_w=self._gauge.credit_w,
+            credit_reason=self._gauge.credit_reason,
             overshoot_w=self._plan.allocation.overshoot_w,
         )
 
 
-def consumption_side(cores: Mapping[str, DeviceCore], controllable: frozenset[str]) -> Side:
-    """Draw: the controllable devices (§ 14a EnWG), also those that cannot be told anything."""
-
-    def takes_part(core: DeviceCore) -> bool:
-        draws = core.capabilities.consumption is not None or core.capabilities.kind is not Kind.INVERTER
-        return draws and core.name in controllable
-
-    return Side(Direction.CONSUMPTION, cores, takes_part)
+def _shares(traits: Traits) -> bool:
+    return traits.controllable and not traits.direct
 
 
-def production_side(cores: Mapping[str, DeviceCore]) -> Side:
-    """Feed-in: everything that can be bounded in production, and inverters that cannot."""
-
-    def takes_part(core: DeviceCore) -> bool:
-        return core.capabilities.production is not None or core.capabilities.kind is Kind.INVERTER
-
-    return Side(Direction.PRODUCTION, cores, takes_part)
+def _feeds_in(core: DeviceCore) -> bool:
+    return core.capabilities.production is not None or core.capabilities.kind in (Kind.INVERTER, Kind.BATTERY)

@@ -83,12 +83,21 @@ class Measurements:
                 return self._combine(direction, measured, meter)
         return self._combine(direction, measured, fresh[0])
 
+    def between_w(self, direction: Direction, name: str, at_s: float) -> tuple[float, float] | None:
+        """The lowest and highest power of a device close to a moment; None when it was not read then."""
+        near = [magnitude(direction, sample.power_w) for sample in self._near(name, at_s)]
+        return (min(near), max(near)) if near else None
+
     def _measures(self, name: str, now: float) -> bool:
         newest = self.device(name)
         return newest is not None and newest.power_w is not None and now - newest.at_s <= METER_AGE_S
 
     def _near(self, name: str, at_s: float) -> list[DeviceSample]:
-        return [s for s in self._devices[name] if abs(s.at_s - at_s) <= PAIRING_S and s.power_w is not None]
+        return [
+            s
+            for s in self._devices.get(name, ())
+            if abs(s.at_s - at_s) <= PAIRING_S and s.power_w is not None
+        ]
 
     def _combine(self, direction: Direction, names: list[str], meter: MeterSample) -> PairedReading:
         least_w, most_w, taken_s = 0.0, 0.0, meter.at_s

@@ -5,8 +5,11 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from hems.control.allocation import Strategy
+from hems.control.budget import Convention
 from hems.control.loop import Controlled, ControlLoop
 from hems.control.progress import Progress
+from hems.control.rules import Traits
 from hems.control.status import DeviceStatus, LaneStatus
 from hems.devices import (
     Capabilities,
@@ -175,6 +178,9 @@ class House:
         house_w: float = 0.0,
         pv_w: float = 0.0,
         lag_s: float = 0.0,
+        strategy: Strategy = Strategy.PRIORITY,
+        convention: Convention = Convention.HOUSE_FIRST,
+        traits: Traits | None = None,
     ) -> None:
         self.devices = {d.name: d for d in devices}
         self.house_w = house_w
@@ -184,13 +190,15 @@ class House:
         self.cycles = 0
         self.most_drawn_w = 0.0
         self.control = ControlLoop(
-            devices=[Controlled(d) for d in devices],
+            devices=[Controlled(d, traits or Traits()) for d in devices],
             meter=self.meter,
             clock=LoopClock(),
             measurements=Measurements(),
             energies=Energies(),
             on_cycle=self._cycle,
             on_progress=self.progress.append,
+            strategy=strategy,
+            convention=convention,
         )
 
     def drawn_w(self) -> float:

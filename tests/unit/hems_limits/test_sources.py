@@ -65,7 +65,7 @@ def test_a_programme_is_a_wish_of_the_user_for_the_devices_it_names() -> None:
     programme = Programme("car", (NIGHT,), Basis.CONTROLLABLE, 0.0, frozenset({"wallbox"}))
     (ceiling,) = ProgrammeSource(programme, lambda: FRIDAY.replace(hour=23)).due(1.0)
     assert (ceiling.value_w, ceiling.kind) == (0.0, CeilingKind.USER)
-    assert ceiling.devices == {"wallbox"}
+    assert ceiling.devices == frozenset({"wallbox"})
     assert ceiling.reason.text == "the programme car (22:00 to 06:00) limits to 0 W"
 
 

@@ -1,0 +1,162 @@
+"""What the meter says about one direction of the house, always on the safe side."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from hems.control.budget import (
+    Convention,
+    CreditReading,
+    CreditTracker,
+    Situation,
+    reading_of,
+)
+from hems.control.rules import HouseRules
+from hems.devices import Direction, MeterSample
+from hems.limits.ceilings import Basis, Ceiling
+from hems.limits.reason import Reason
+from hems.metering.measurements import Measurements, PairedReading, Quality
+
+HOUSE_RESERVE = 0.3
+"""Part of a fuse that is left to the rest of the house while no meter shows what it takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parties:
+    """Who is who in one direction, by name.
+
+    `sharing`: the devices that share limits and whose draw earns credit; in production all producers.
+    `members`: all that can load the connection. `producers`: whose feed-in is generation.
+    """
+
+    sharing: Sequence[str]
+    members: Sequence[str]
+    producers: Sequence[str]
+
+
+class Gauge:
+    """Follows credit, generation, rest of the house and headroom of the fuses."""
+
+    def __init__(self, direction: Direction, rules: HouseRules) -> None:
+        self._direction = direction
+        self._rules = rules
+        self._credit = CreditTracker()
+        self._generation = CreditTracker()
+        self._minus_house = CreditTracker()
+        self._headroom: dict[Basis, CreditTracker] = {}
+
+    @property
+    def credit_w(self) -> float:
+        """The credit that may be used now."""
+        return self._credit.credit_w
+
+    @property
+    def credit_reason(self) -> Reason:
+        """Why it is that much."""
+        return self._credit.reason
+
+    def situation(self, parties: Parties) -> Situation:
+        """Everything that ceilings are converted with."""
+        consumption = self._direction is Direction.CONSUMPTION
+        return Situation(
+            credit_w=self._credit.credit_w,
+            generation_w=self._generation.credit_w,
+            house_w=max(0.0, -self._minus_house.credit_w),
+            headroom_w={basis: tracker.credit_w for basis, tracker in self._headroom.items()},
+            convention=self._rules.convention,
+            sharing=frozenset(parties.sharing) if consumption else None,
+            spread={name: self._rules.of(name).spread for name in parties.members},
+        )
+
+    def measure(
+        self,
+        measurements: Measurements,
+        parties: Parties,
+        in_force: Iterable[Ceiling],
+        frozen_until_s: float,
+        now: float,
+    ) -> None:
+        """Take the newest readings. `frozen_until_s`: until when they may be mixed by a rise."""
+        paired = measurements.paired(self._direction, parties.sharing, now)
+        reading = None if paired is None else reading_of(self._direction, paired)
+        self._credit.update(reading, frozen_until_s=frozen_until_s)
+        if self._direction is Direction.PRODUCTION:
+            return
+        if self._rules.convention is not Convention.HOUSE_FIRST:
+            made = measurements.paired(Direction.PRODUCTION, parties.producers, now)
+            self._measure_generation(paired, made, frozen_until_s)
+        for ceiling in in_force:
+            if ceiling.basis in _METERED and ceiling.value_w is not None:
+                tracker = self._headroom_of(ceiling.basis, ceiling.value_w)
+                reading = self._headroom_reading(measurements, parties, ceiling, now)
+                tracker.update(reading, frozen_until_s=frozen_until_s)
+
+    def _measure_generation(
+        self, drawn: PairedReading | None, made: PairedReading | None, frozen_until_s: float
+    ) -> None:
+        if drawn is None or made is None:
+            self._generation.update(None, frozen_until_s=frozen_until_s)
+            self._minus_house.update(None, frozen_until_s=frozen_until_s)
+            return
+        generation = CreditReading(made.least_w, made.most_w, made.taken_s)
+        taken_s = min(drawn.taken_s, made.taken_s)
+        house = CreditReading(
+            -max(0.0, drawn.grid_w - drawn.least_w + made.most_w),
+            -max(0.0, drawn.grid_w - drawn.most_w + made.least_w),
+            taken_s,
+        )
+        self._generation.update(generation, frozen_until_s=frozen_until_s)
+        self._minus_house.update(house, frozen_until_s=frozen_until_s)
+
+    def _headroom_of(self, basis: Basis, value_w: float) -> CreditTracker:
+        if basis not in self._headroom:
+            self._headroom[basis] = CreditTracker(without_meter_w=value_w * (1.0 - HOUSE_RESERVE))
+        return self._headroom[basis]
+
+    def _headroom_reading(
+        self, measurements: Measurements, parties: Parties, ceiling: Ceiling, now: float
+    ) -> CreditReading | None:
+        """What the rest of the house leaves of a fuse."""
+        meter, value_w = measurements.meter(), ceiling.value_w or 0.0
+        if meter is None or measurements.meter_quality(now) is not Quality.GOOD:
+            return None
+        imported_w = _imported_w(meter, ceiling.basis)
+        if imported_w is None:
+            return None
+        least_w, most_w = self._drawn_w(measurements, parties, meter.at_s, ceiling.basis.phase)
+        return CreditReading(
+            max(0.0, value_w - max(0.0, imported_w - least_w)),
+            max(0.0, value_w - max(0.0, imported_w - most_w)),
+            meter.at_s,
+        )
+
+    def _drawn_w(
+        self, measurements: Measurements, parties: Parties, at_s: float, phase: int | None
+    ) -> tuple[float, float]:
+        """What the devices drew at a moment, on one phase or together; an unmeasured one counts zero."""
+        least_w, most_w = 0.0, 0.0
+        for name in parties.members:
+            between_w = measurements.between_w(Direction.CONSUMPTION, name, at_s)
+            if between_w is not None:
+                part = 1.0 if phase is None else self._rules.of(name).spread[phase - 1]
+                least_w += part * between_w[0]
+                most_w += part * between_w[1]
+        return least_w, most_w
+
+
+_METERED = frozenset({Basis.CONNECTION, Basis.PHASE_1, Basis.PHASE_2, Basis.PHASE_3})
+
+
+def _imported_w(meter: MeterSample, basis: Basis) -> float | None:
+    """What comes in, together or over one phase; currents without a sign count as import."""
+    if basis.phase is None:
+        return meter.power_w
+    index = basis.phase - 1
+    if index < len(meter.powers_w):
+        return meter.powers_w[index]
+    if index < len(meter.currents_a):
+        volts = meter.voltages_v[index] if index < len(meter.voltages_v) else _USUAL_VOLTS
+        return abs(meter.currents_a[index]) * volts
+    return None
+
+
+_USUAL_VOLTS = 230.0

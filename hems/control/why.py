@@ -1,0 +1,95 @@
+"""Why a device was told its set-point: one sentence with all figures, the same wherever it is shown. Pure."""
+
+from collections.abc import Sequence
+
+from hems.control.budget import Budget
+from hems.control.execution import LaneView
+from hems.control.planning import Told
+from hems.devices import Capabilities, Kind
+from hems.limits.reason import Reason, ReasonValue, watts
+
+_LEAST_A = 6.0
+"""The lowest current of a charge point (IEC 61851), at the low end of its range."""
+_USUAL_PHASE_W = 1380.0
+_WORDS = {1: "single-phase", 2: "two-phase", 3: "three-phase"}
+
+
+def explain(
+    told: Told,
+    capabilities: Capabilities,
+    covering: Sequence[Budget],
+    others: Sequence[LaneView],
+    credit_w: float,
+    credit_reason: Reason,
+) -> Reason:
+    """The set-point in the device's own terms, the limit behind it, what others take, the credit, the step.
+
+    `covering`: the budgets that count for the device; `others`: the other devices of this direction.
+    """
+    if told.power_w is None or not covering:
+        return told.reason
+    binding = _binding(told, covering)
+    limit_w = binding.reason.values.get("limit_w")
+    parts = [str(binding.reason.values.get("cause", "")) or _limit(binding)]
+    parts += [_other(view) for view in others if binding.weight(view.name) > 0.0]
+    if credit_w > 0.0:
+        parts.append(f"credit {watts(credit_w)}")
+    else:
+        parts.append(f"credit 0 ({_short(credit_reason)})")
+    parts.append(_step(told.reason))
+    text = f"{in_own_terms(told.power_w, capabilities)} because {', '.join(parts)}"
+    values: dict[str, ReasonValue] = {
+        **told.reason.values,
+        "source": binding.source,
+        "limit_w": limit_w,
+        "credit_w": credit_w,
+    }
+    return Reason(told.reason.code, text, values)
+
+
+def in_own_terms(power_w: float, capabilities: Capabilities) -> str:
+    """A set-point as the device's user knows it: `5.52 kW (8 A three-phase)` for a charge point."""
+    if capabilities.kind is not Kind.WALLBOX or capabilities.consumption is None or power_w <= 0.0:
+        return watts(power_w)
+    for each in capabilities.consumption.ranges:
+        if each.low_w > 0.0 and each.low_w - 1.0 <= power_w <= each.high_w + 1.0:
+            phases = min(3, max(1, round(each.low_w / _USUAL_PHASE_W)))
+            amperes = _LEAST_A * power_w / each.low_w
+            return f"{watts(power_w)} ({amperes:.3g} A {_WORDS[phases]})"
+    return watts(power_w)
+
+
+def _binding(told: Told, covering: Sequence[Budget]) -> Budget:
+    source = told.reason.values.get("source")
+    return next((b for b in covering if b.source == source), covering[0])
+
+
+def _limit(budget: Budget) -> str:
+    return budget.reason.text.partition(": ")[2] or budget.reason.text
+
+
+def _other(view: LaneView) -> str:
+    if view.measured_w is not None:
+        return f"{view.name} measured {watts(view.measured_w)}"
+    return f"{view.name} not measured, {watts(view.charge_w)} set aside"
+
+
+def _short(reason: Reason) -> str:
+    return _CREDIT_WORDS.get(reason.code, reason.text)
+
+
+def _step(reason: Reason) -> str:
+    if reason.code in _STEP_WORDS:
+        return _STEP_WORDS[reason.code]
+    return reason.text.partition(": ")[2] or reason.text
+
+
+_STEP_WORDS = {
+    "rounded_down": "next lower step",
+    "pauses": "too little for its least, so it pauses",
+    "all_it_can_take": "all that it can take",
+}
+_CREDIT_WORDS = {
+    "no_credit_without_meter": "no meter reading of the last 5 s",
+    "credit": "no own generation beyond the house",
+}
