@@ -12,10 +12,15 @@ from eebus.clock import Clock, SystemClock
 from eebus.errors import LocalError, RemoteError
 from eebus.ids import PeerRole, Ski, parse_ship_id
 from eebus.io.addresses import PeerAddress
+from eebus.io.link import unchanged
 from eebus.io.node import Node, NodeSettings
+from eebus.io.recorder import FrameRecorder
 from eebus.ship.identity import Identity
 from eebus.ship.service import ServiceDescription
 from eebus.ship.trust import TrustList
+from eebus.simulator.faults import CLOCK_JUMP, FAULTS, LOST_HEARTBEAT, Fault, FaultyLine
+from eebus.simulator.wrong_clock import WrongClock
+from eebus.spine.device import EntityPath
 from eebus.spine.events import PeerGone
 from eebus.spine.stack import Turn
 from eebus.usecases.controllable_view import ControllableSystemView
@@ -61,11 +66,13 @@ class ControlBoxSimulator:
         clock: Clock | None = None,
         on_event: Callable[[object], None] = lambda _event: None,
         trust: TrustList | None = None,
+        recorder: FrameRecorder | None = None,
     ) -> None:
-        clock = clock or SystemClock()
+        clock = WrongClock(clock or SystemClock())
         self._settings = settings
         self._on_event = on_event
         self._clock = clock
+        self._line = FaultyLine(recorder.link if recorder else unchanged)
         guard = EnergyGuardSettings(
             heartbeat_interval_s=settings.heartbeat_interval_s, opening_write=settings.opening_write
         )
@@ -82,6 +89,7 @@ class ControlBoxSimulator:
             clock=clock,
             on_event=self._take,
             persist=_keep_nothing,
+            wrap_link=self._line.wrap,
         )
         self._answers: dict[tuple[Ski, int], asyncio.Future[WriteAnswered]] = {}
         self._ready: set[Ski] = set()
@@ -194,6 +202,36 @@ class ControlBoxSimulator:
     def grid_values(self, ski: Ski) -> dict[Quantity, float]:
         """What a partner reports of its grid connection point."""
         return self._box.grid_reader.values(ski)
+
+    def units(self, ski: Ski) -> dict[EntityPath, dict[Quantity, float]]:
+        """What the monitored units of a partner report, by entity."""
+        reader = self._box.unit_reader
+        return {entity: reader.values(ski, entity) for entity in reader.entities(ski)}
+
+    # -- faults --------------------------------------------------------------------------------------
+
+    @property
+    def faults(self) -> frozenset[str]:
+        """The names of the lasting faults that are switched on."""
+        return self._line.active
+
+    def fault(self, name: str, *, on: bool = True, seconds: float = 0.0) -> Fault:
+        """Let a fault of the menu begin or end, or happen once; `seconds` is how far the clock jumps.
+
+        Raises LocalError for an unknown fault, and for a momentary one without an open connection.
+        """
+        fault = FAULTS.get(name)
+        if fault is None:
+            raise LocalError(f"there is no fault '{name}'; there are {', '.join(FAULTS)}")
+        if not fault.lasting:
+            self._line.break_now(fault)
+            return fault
+        self._line.switch(fault, on)
+        if fault is LOST_HEARTBEAT:
+            self.heartbeat(not on)
+        elif fault is CLOCK_JUMP:
+            self._clock.wrong_by_s = seconds if on else 0.0
+        return fault
 
     # -- inside --------------------------------------------------------------------------------------
 
