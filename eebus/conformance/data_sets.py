@@ -41,6 +41,11 @@ class LimitationSets:
         return 1.05 * self.longest_s
 
     @property
+    def largest_w(self) -> float:
+        """The most that the site draws or produces."""
+        return self._range("APCL" if self.profile is LPC else "APPL")[1]
+
+    @property
     def preconfigured_w(self) -> float:
         """PFCAPL or PFPAPL."""
         return self._number("PFCAPL" if self.profile is LPC else "PFPAPL")

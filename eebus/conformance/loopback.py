@@ -16,7 +16,7 @@ from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 
 from eebus.conformance.buttons import Action, act_measure, act_order, act_order_failsafe, held, show_limit
 from eebus.conformance.device import LimitDisplay, LimitOrder, Link, NotPossible
-from eebus.conformance.identities import TesterIdentities, largest_of
+from eebus.conformance.identities import Identities, largest_of
 from eebus.conformance.own import Composition, OwnDevice, Refusal
 from eebus.conformance.sockets import SocketLink, TesterListener, dial_device
 from eebus.conformance.verdict import Frame, frame_text
@@ -64,8 +64,8 @@ def _dut_identity() -> Identity:
 
 
 @cache
-def _testers() -> TesterIdentities:
-    return TesterIdentities(_dut_identity().ski)
+def _testers() -> Identities:
+    return Identities(_dut_identity().ski)
 
 
 class LoopbackDevice:
@@ -92,6 +92,16 @@ class LoopbackDevice:
         self._tasks: list[asyncio.Task[None]] = []
         self._port = 0
         self._remember("A")
+
+    @property
+    def node(self) -> Node:
+        """The node, as it runs since the last start."""
+        return self._node
+
+    @property
+    def port(self) -> int:
+        """Where it listens; another one after each start."""
+        return self._port
 
     @contextlib.asynccontextmanager
     async def running(self) -> "AsyncIterator[LoopbackDevice]":

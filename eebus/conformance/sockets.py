@@ -72,18 +72,18 @@ async def dial_device(
     identity: Identity, ski: Ski | None, host: str, port: int, path: str = "/ship/"
 ) -> tuple[WebSocketLink, PeerCertificate]:
     """Connect with an identity. Raises RefusedInTls, or OSError when nothing listens."""
-    await _reach(host, port)
     settings = DialSettings(target_wait_s=_OPENING_S, websocket=_LIMITS)
     dialer = Dialer(NodeTls(identity), settings, _admit_all, asyncio.get_running_loop().time)
     try:
         dialled = await dialer.dial(ski, [Target(host, port, path)], lambda: True)
     except RemoteError as error:
+        await _reach(host, port)
         raise RefusedInTls(str(error)) from error
     return dialled.link, dialled.peer
 
 
 async def _reach(host: str, port: int) -> None:
-    """Tell a device that is off from one that refuses."""
+    """Tell a device that is off from one that refuses. Raises OSError."""
     _reader, writer = await asyncio.wait_for(asyncio.open_connection(host, port), _OPENING_S)
     writer.close()
     with contextlib.suppress(OSError):

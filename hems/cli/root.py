@@ -25,6 +25,10 @@ from hems.cli.lazy import LazyGroup
             "Forget what the Steuerbox wrote.",
         ),
         "mqtt": ("hems.cli.mqtt:mqtt", "Show what is published by MQTT."),
+        "conformance": (
+            "hems.cli.conformance:conformance",
+            "Run the official EEBUS test cases against any device.",
+        ),
         "identity": ("hems.cli.identity:identity", "Show what the installer of the Steuerbox needs."),
     },
     context_settings={"help_option_names": ["-h", "--help"]},

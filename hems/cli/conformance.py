@@ -1,0 +1,209 @@
+"""`hems conformance`: the official EEBUS test cases against any device."""
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hems.cli.options import CommandFailed, load_config
+
+if TYPE_CHECKING:
+    from eebus.conformance.catalogue import CaseEntry
+    from eebus.conformance.runner import CaseResult, Target
+    from eebus.conformance.sheet import Sheet
+
+_IDENTITIES = Path.home() / ".local" / "state" / "eebus-hems" / "conformance"
+
+
+@click.command()
+@click.option("--target", help="The device: HOST:PORT. Not needed with --gateway or --run-gateway.")
+@click.option("--ski", help="SKI of the device; else whoever answers at the address is tested.")
+@click.option("--cases", default="", help="Patterns of case ids, separated by commas: 'TC_SHIP_*,ATC_LPC_*'.")
+@click.option(
+    "--parameters",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="YAML file with what the manufacturer declares; see --print-parameters.",
+)
+@click.option(
+    "--gateway",
+    "data_dir",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Test the gateway that works in this data directory, over its local interface.",
+)
+@click.option(
+    "--run-gateway",
+    "gateway_config",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="Start a gateway with this configuration, test it, and restart it as the cases ask.",
+)
+@click.option("--listen", default="0.0.0.0:0", help="Where the device can dial the tester: HOST:PORT.")
+@click.option("--interface", "interfaces", multiple=True, help="For mDNS, by address; else all.")
+@click.option(
+    "--identities",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=_IDENTITIES,
+    help="Where the keys of the tester are kept.",
+)
+@click.option("--all-data-sets", is_flag=True, help="Run every alternative, not one of each.")
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write everything here.")
+@click.option("--junit", "junit_path", type=click.Path(path_type=Path), help="Write JUnit XML here.")
+@click.option("--frames", "show_frames", is_flag=True, help="Show the frames of cases that did not pass.")
+@click.option("--list", "list_only", is_flag=True, help="Show what would run, and how long it takes.")
+@click.option("--print-parameters", is_flag=True, help="Write a parameter file to fill in, and end.")
+def conformance(**options: Any) -> None:
+    """Run the official EEBUS test cases over a real socket, in real time.
+
+    What only a person at the device can do is asked for. Exit code 0: every applicable case passed.
+    """
+    if options["print_parameters"]:
+        _print_parameters()
+        return
+    sys.exit(asyncio.run(_run(options)))
+
+
+def _print_parameters() -> None:
+    from ruamel.yaml import YAML
+
+    from eebus.conformance.sheet import RECOMMENDED
+
+    roles = ["LPC/CS", "LPP/CS", "MGCP/GCP"]
+    YAML().dump(
+        {"roles": roles, **{name: dict(section) for name, section in RECOMMENDED.items()}}, sys.stdout
+    )
+
+
+async def _run(options: Mapping[str, Any]) -> int:
+    from eebus.conformance.report import as_json, as_junit, problems, summary, text_table
+    from eebus.conformance.runner import chosen_entries
+
+    entries = chosen_entries(options["cases"].split(",") if options["cases"] else ())
+    if not entries:
+        raise CommandFailed(f"No case matches '{options['cases']}'.")
+    sheet = _sheet(options["parameters"])
+    if options["list_only"]:
+        return _list(entries, sheet)
+    results = []
+    async with _target(options, sheet) as target:
+        for number, entry in enumerate(entries, 1):
+            click.echo(f"[{number}/{len(entries)}] {entry.id}: {entry.title}, about {entry.clock_s:g} s")
+            results.append(await _case(entry, target, options["show_frames"]))
+    for line in text_table(summary(results)):
+        click.echo(line)
+    for name, text in (("json_path", as_json), ("junit_path", as_junit)):
+        if options[name] is not None:
+            options[name].write_text(text(results), encoding="utf-8")
+    return 1 if problems(results, expected=len(entries)) else 0
+
+
+async def _case(entry: "CaseEntry", target: "Target", show_frames: bool) -> "CaseResult":
+    from eebus.conformance.report import frame_lines, reason_of
+    from eebus.conformance.runner import CaseResult, run_case, targets_for, why_not
+
+    chosen = targets_for(entry, [target])
+    if chosen:
+        result = await run_case(entry, chosen)
+    else:
+        result = CaseResult(entry=entry, runs=(), why_not=why_not(entry, [target]))
+    reason = reason_of(result)
+    frames = sum(len(run.frames) for run in result.runs)
+    click.echo(f"    {result.verdict}{f': {reason}' if reason else ''} ({frames} frames)")
+    if show_frames:
+        for line in frame_lines(result):
+            click.echo(f"    {line}")
+    return result
+
+
+def _sheet(path: Path | None) -> "Sheet":
+    from eebus.conformance.sheet import make_sheet
+    from eebus.errors import LocalError
+
+    if path is None:
+        return make_sheet({})
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        return make_sheet(YAML(typ="safe").load(path) or {})
+    except (LocalError, YAMLError) as error:
+        raise CommandFailed(f"{path}: {error}.") from error
+
+
+def _list(entries: "Sequence[CaseEntry]", sheet: "Sheet") -> int:
+    applicable = [entry for entry in entries if sheet.why_not(entry) is None]
+    for entry in entries:
+        click.echo(f"{entry.id:<45}{sheet.why_not(entry) or f'{entry.clock_s:g} s':<28}{entry.title}")
+    seconds = sum(entry.clock_s for entry in applicable)
+    click.echo(f"{len(applicable)} of {len(entries)} cases apply; about {seconds / 60:.0f} min.")
+    return 0
+
+
+@contextlib.asynccontextmanager
+async def _target(options: Mapping[str, Any], sheet: "Sheet") -> "AsyncIterator[Target]":
+    """The device with its operator, ready for cases."""
+    from eebus.conformance.identities import Identities
+    from eebus.conformance.operator import Operator, PersonAtTheDevice
+    from eebus.conformance.remote import RemoteDevice, RemoteSettings
+    from eebus.conformance.runner import Target
+    from eebus.ids import parse_ski
+    from hems.cli.conformance_gateway import GatewayOperator, gateway_process
+
+    async with contextlib.AsyncExitStack() as stack:
+        operator: Operator = PersonAtTheDevice(_ask)
+        name, address, ski = "device", options["target"], options["ski"]
+        data_dir: Path | None = options["data_dir"]
+        process = None
+        if options["gateway_config"] is not None:
+            data_dir = load_config(options["gateway_config"]).data_dir
+            process = await stack.enter_async_context(gateway_process(options["gateway_config"]))
+        if data_dir is not None:
+            gateway = GatewayOperator(data_dir, process)
+            status = await gateway.until_running()
+            identity = await gateway.call("GET", "/identity")
+            sheet = with_ship_id(sheet, identity["ship_id"])
+            name, ski = "gateway", ski or identity["ski"]
+            address, operator = address or f"127.0.0.1:{status['port']}", gateway
+        if address is None:
+            raise CommandFailed("Name the device with --target, --gateway or --run-gateway.")
+        host, port = _host_and_port(address)
+        listen_host, listen_port = _host_and_port(options["listen"])
+        settings = RemoteSettings(
+            host=host,
+            port=port,
+            ski=parse_ski(ski) if ski else None,
+            listen_host=listen_host,
+            listen_port=listen_port,
+            interfaces=options["interfaces"],
+            tester_is_control_box=("LPC", "EG") not in sheet.roles,
+        )
+        device = RemoteDevice(settings, operator, Identities(settings.ski, folder=options["identities"]))
+        stack.push_async_callback(device.close)
+        yield Target(
+            name=name,
+            backend=device.backend,
+            sheet=sheet,
+            make=device.case,
+            exhaustive=options["all_data_sets"],
+        )
+
+
+def with_ship_id(sheet: "Sheet", ship_id: str) -> "Sheet":
+    """The declarations with the SHIP ID that the gateway tells itself."""
+    section = dict(sheet.sections["SHIP"])
+    section["PAR_shipId"] = section["PAR_shipId"] or ship_id
+    return replace(sheet, sections={**sheet.sections, "SHIP": section})
+
+
+def _host_and_port(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit():
+        raise CommandFailed(f"'{text}' is not of the form HOST:PORT.")
+    return host.strip("[]"), int(port)
+
+
+async def _ask(question: str) -> str:
+    return await asyncio.to_thread(click.prompt, f"    >> {question}", default="", show_default=False)
