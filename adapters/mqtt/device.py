@@ -51,6 +51,7 @@ class MqttDevice:
             reaction_s=control.reaction_s if control else 5.0,
             refresh_s=control.refresh_s if control else None,
             write_gap_s=control.min_interval_s if control else 0.0,
+            min_run_s=control.min_run_s if control else 0.0,
             accepted_rise_s=control.min_off_s if control else 0.0,
             measures_power="power_w" in self._link.profile.points,
         )

@@ -136,6 +136,7 @@ class Control(_Part):
     failsafe: Failsafe | None = None
     reaction_s: float = Field(default=5.0, ge=0.0)
     min_interval_s: float = Field(default=0.0, ge=0.0)
+    min_run_s: float = Field(default=0.0, ge=0.0)
     min_off_s: float = Field(default=0.0, ge=0.0)
 
 

@@ -45,6 +45,23 @@ def open_read_only(path: Path) -> sqlite3.Connection:
         raise StoreError(f"{path} cannot be read: {_plain(error)}") from error
 
 
+def in_newest_form(
+    connection: sqlite3.Connection, path: Path, migrations: Sequence[Migration]
+) -> sqlite3.Connection:
+    """A copy in memory, brought to the newest version: for reading a file that an older gateway wrote.
+
+    `path` names the file in errors. Raises StoreError and sqlite3.Error.
+    """
+    copy = sqlite3.connect(":memory:", isolation_level=None)
+    try:
+        connection.backup(copy)
+        _migrate(copy, path, migrations)
+    except (StoreError, sqlite3.Error):
+        copy.close()
+        raise
+    return copy
+
+
 def _prepare(connection: sqlite3.Connection, path: Path, migrations: Sequence[Migration]) -> None:
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     if mode != "wal":

@@ -12,7 +12,7 @@ from eebus.usecases.events import LimitKind
 from eebus.usecases.limitation import Direction as UseCaseDirection
 from hems.control.status import BudgetStatus, DeviceStatus, LaneStatus, SideStatus
 from hems.devices import Direction, Kind
-from hems.limits.ceilings import Ceiling
+from hems.limits.ceilings import Ceiling, CeilingKind
 from hems.limits.sources.eebus import source_name
 from hems.metering.energies import GRID_CONSUMED, GRID_FED_IN
 from hems.metering.measurements import Quality
@@ -35,7 +35,7 @@ def gateway_state(moment: Moment, language: Language, most_own_limit_w: int) -> 
     for direction, status in _served(moment):
         document |= _limit(moment, direction, status, language)
     return document | {
-        "limited": _switch(any(ceiling.value_w is not None for ceiling in moment.control.ceilings)),
+        "limited": _switch(any(_is_temporary(ceiling) for ceiling in moment.control.ceilings)),
         "failsafe": _switch(any(_is_self_imposed(status) for _, status in _served(moment))),
         "problem": _switch(bool(moment.warnings)),
         "problems": {"reasons": [_text(warning) for warning in moment.warnings[:LONGEST_LIST]]},
@@ -122,17 +122,28 @@ def _limit(moment: Moment, direction: Direction, status: DirectionStatus, langua
     }
 
 
+def _is_temporary(ceiling: Ceiling) -> bool:
+    """An order, failsafe or own limit; the fuse and statutory caps are always there."""
+    return ceiling.value_w is not None and ceiling.kind not in _PERMANENT
+
+
+_PERMANENT = frozenset({CeilingKind.PROTECTION, CeilingKind.STATUTORY})
+
+
 def _binding(moment: Moment, direction: Direction) -> Ceiling | None:
-    """The ceiling that is the strictest for all devices after conversion."""
-    budget = _budget(moment, direction)
-    if budget is None:
-        return None
-    return next((ceiling for ceiling in moment.control.ceilings if ceiling.source == budget.source), None)
+    """The strictest ceiling after conversion: one for the whole house rather than for named devices."""
+    bound = _bound(moment, direction)
+    return None if bound is None else bound[0]
 
 
-def _budget(moment: Moment, direction: Direction) -> BudgetStatus | None:
+def _bound(moment: Moment, direction: Direction) -> tuple[Ceiling, BudgetStatus] | None:
+    """The binding ceiling and what it allows. What only protects the wires of the house is no limit."""
     side = _side(moment, direction)
-    return side.budgets[0] if side is not None and side.budgets else None
+    ceilings = {ceiling.source: ceiling for ceiling in moment.control.ceilings}
+    found = [(ceilings[b.source], b) for b in (side.budgets if side else ()) if b.source in ceilings]
+    limits = [each for each in found if each[0].kind is not CeilingKind.PROTECTION]
+    for_all = [each for each in limits if each[0].devices is None]
+    return next(iter(for_all or limits), None)
 
 
 def _side(moment: Moment, direction: Direction) -> SideStatus | None:
@@ -145,8 +156,8 @@ def _eebus_ceiling(moment: Moment, direction: Direction) -> Ceiling | None:
 
 
 def _allowed_w(moment: Moment, direction: Direction) -> int | None:
-    budget = _budget(moment, direction)
-    return None if budget is None else _watts(budget.allowed_w)
+    bound = _bound(moment, direction)
+    return None if bound is None else _watts(bound[1].allowed_w)
 
 
 def _is_self_imposed(status: DirectionStatus) -> bool:

@@ -8,7 +8,7 @@ from eebus.usecases.limit_rules import LimitState
 from hems.control.execution import Obedience
 from hems.control.status import BudgetStatus
 from hems.devices import Direction, Kind
-from hems.limits.ceilings import CeilingKind
+from hems.limits.ceilings import Basis, CeilingKind
 from hems.limits.reason import Reason
 from hems.limits.sources.user import USER_SOURCE, user_ceiling
 from hems.metering.measurements import Quality
@@ -35,6 +35,7 @@ from tests.unit.hems_mqtt.house import (
     FAILSAFE,
     FREE,
     MOST_W,
+    NO_FEED_IN_LIMIT,
     SITE,
     a_moment,
     lane,
@@ -96,6 +97,50 @@ def test_nothing_limits_at_all() -> None:
         None,
         None,
     )
+
+
+FUSE = replace(
+    BY_BOX,
+    source="protection/fuse",
+    value_w=24_150.0,
+    basis=Basis.CONNECTION,
+    kind=CeilingKind.PROTECTION,
+    reason=Reason("protection", "the house fuse carries 3 x 35 A"),
+)
+
+
+def test_a_fuse_is_no_limit() -> None:
+    budget = BudgetStatus(FUSE.source, 20_000.0, None, Reason("left", ""))
+    control = replace(CONTROL, ceilings=(FUSE,), sides=(side(Direction.CONSUMPTION, budget),))
+    moment = a_moment(FREE, control=control)
+    state = gateway_state(moment, EN, MOST_W)
+    assert (state["limited"], state["consumption_limit_w"], state["consumption_source"]) == (
+        "OFF",
+        None,
+        "none",
+    )
+    assert gateway_measurement(moment)["consumption_allowed_w"] is None
+
+
+def test_a_statutory_cap_is_a_feed_in_limit_but_nothing_is_limited_by_an_order() -> None:
+    cap = replace(NO_FEED_IN_LIMIT, source="cap", value_w=6000.0, kind=CeilingKind.STATUTORY)
+    budget = BudgetStatus("cap", 6000.0, None, Reason("cap", ""))
+    control = replace(CONTROL, ceilings=(cap,), sides=(side(Direction.PRODUCTION, budget),))
+    state = gateway_state(a_moment(FREE, control=control), DE, MOST_W)
+    assert (state["production_limit_w"], state["production_source"], state["limited"]) == (
+        6000,
+        "Gesetz",
+        "OFF",
+    )
+
+
+def test_a_limit_of_the_whole_house_is_shown_rather_than_that_of_one_device() -> None:
+    one = replace(BY_BOX, source="relay", value_w=1500.0, devices=frozenset({"wallbox"}))
+    budgets = [BudgetStatus(c.source, c.value_w or 0.0, None, Reason("b", "")) for c in (one, BY_BOX)]
+    control = replace(CONTROL, ceilings=(one, BY_BOX), sides=(side(Direction.CONSUMPTION, *budgets),))
+    assert gateway_state(a_moment(control=control), EN, MOST_W)["consumption_limit_w"] == 4200
+    alone = replace(control, sides=(side(Direction.CONSUMPTION, budgets[0]),))
+    assert gateway_state(a_moment(control=alone), EN, MOST_W)["consumption_limit_w"] == 1500
 
 
 def test_problems_are_listed() -> None:
