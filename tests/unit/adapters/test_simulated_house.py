@@ -11,8 +11,10 @@ from adapters.modbus.bus import Pacing
 from adapters.modbus.endpoint import TcpEndpoint
 from adapters.modbus.errors import ReadRefused
 from adapters.modbus.requests import Table
+from adapters.registry import DEFAULT_REGISTRY
+from adapters.relay.modbus_contacts import ModbusContactsSettings
 from adapters.simulated.house import House
-from adapters.simulated.server import CommandError
+from adapters.simulated.server import CommandError, HouseOptions
 from adapters.simulated.wallbox import Wallbox
 from hems.devices import DeviceUnreachable, Direction, Setpoint, WriteRefused
 from tests.unit.adapters.house import site
@@ -158,3 +160,105 @@ async def test_commands_that_it_does_not_know_are_refused(command: dict[str, Any
     async with site() as place:
         with pytest.raises(CommandError):
             await place.house.command(command)
+
+
+FULL_HOUSE = HouseOptions(
+    wallboxes=("heidelberg", "keba-p40", "alfen"),
+    inverters=(123, 704),
+    heat_pump="luxtronik",
+    storage=True,
+)
+
+
+async def test_a_house_with_everything_is_one_server_with_a_unit_for_each_device() -> None:
+    async with site(FULL_HOUSE) as place:
+        ids = {name: unit.unit_id for name, unit in place.house.units.items()}
+        assert ids == {
+            "wallbox": 1,
+            "wallbox-2": 4,
+            "wallbox-3": 5,
+            "inverter": 2,
+            "inverter-2": 6,
+            "meter": 3,
+            "heat-pump": 7,
+            "storage": 8,
+            "contacts": 9,
+        }
+        slow = {"request_gap_ms": 0, "write_gap_ms": 0}
+        limited: dict[str, tuple[dict[str, Any], float]] = {
+            "wallbox": (HEIDELBERG, 4_140.0),
+            "wallbox-2": ({"type": "modbus", "profile": "keba-p40", **slow}, 4_199.34),
+            "wallbox-3": ({"type": "modbus", "profile": "alfen-ng9xx"}, 4_140.0),
+            "heat-pump": ({"type": "modbus", "profile": "luxtronik", **slow}, 2_000.0),
+            "storage": ({"type": "sunspec-battery"}, 4_200.0),
+        }
+        for name, (settings, expected_w) in limited.items():
+            device = place.device(**{**settings, "unit": ids[name]})
+            await device.connect()
+            power_w = min(4_200.0, device.capabilities.nameplate_w, 2_000.0 if name == "heat-pump" else 1e9)
+            readback = await device.write(Setpoint(Direction.CONSUMPTION, power_w))
+            assert readback.held_w == pytest.approx(expected_w, abs=0.01), name
+        for name in ("inverter", "inverter-2"):
+            inverter = place.device(type="sunspec", unit=ids[name])
+            assert (await inverter.write(Setpoint(Direction.PRODUCTION, 3_000.0))).held_w == 3_000.0
+        place.pass_time(10.0)
+        powers = place.house.powers()
+        assert powers["wallbox_w"] == round(4_140.0 + 4_199.34 + 4_140.0)
+        assert powers["grid_w"] == powers["load_w"] + powers["wallbox_w"] + powers["heat_pump_w"]
+
+
+async def test_commands_reach_one_unit_by_name() -> None:
+    async with site(FULL_HOUSE) as place:
+        await place.house.command({"cmd": "set", "unit": "wallbox-2", "car_connected": False})
+        await place.house.command({"cmd": "set", "unit": "storage", "grid_charge_w": 2_000})
+        assert [wallbox.car.connected for wallbox in place.house.house.wallboxes] == [True, False, True]
+        assert place.house.house.battery.grid_charge_w == 2_000.0
+        with pytest.raises(CommandError, match="set knows: store_wh, heat_loss_w"):
+            await place.house.command({"cmd": "set", "unit": "heat-pump", "car_connected": True})
+
+
+async def test_the_relays_of_the_steuerbox_are_read_like_a_real_module() -> None:
+    async with site() as place:
+        settings = ModbusContactsSettings(
+            type="modbus-contacts",
+            host="127.0.0.1",
+            port=place.port,
+            unit=place.house.units["contacts"].unit_id,
+            inputs={"w4": 0, "w3": 1, "s2": 2, "s1": 3},
+        )
+        contacts = DEFAULT_REGISTRY.make_contacts("relays", settings, place.context)
+        await place.house.command({"cmd": "set", "contact_0": True, "contact_3": True})
+        states = await contacts.read()
+        assert [states[name].closed for name in contacts.inputs] == [True, False, False, True]
+        await place.house.command({"cmd": "fault", "unit": "contacts", "fault": "stuck"})
+        await contacts.read()
+        await place.house.command({"cmd": "set", "contact_0": False})
+        assert (await contacts.read())["w4"].closed
+        await place.house.command({"cmd": "fault", "unit": "contacts", "fault": "unreachable"})
+        with pytest.raises(DeviceUnreachable):
+            await contacts.read()
+
+
+async def test_a_meter_with_lag_shows_what_flowed_before() -> None:
+    async with site(HouseOptions(meter_lag_s=4.0)) as place:
+        meter = place.meter(type="sunspec-meter", unit=3)
+        place.pass_time(10.0)
+        place.house.house.wallbox.car.connected = False
+        place.pass_time(3.5)
+        assert (await meter.read()).power_w == 11_540.0
+        place.pass_time(8.0)
+        assert (await meter.read()).power_w == 500.0
+
+
+async def test_a_stuck_wallbox_shows_old_values_until_it_recovers() -> None:
+    async with site() as place:
+        device = place.device(**HEIDELBERG)
+        await device.connect()
+        place.pass_time(10.0)
+        await place.house.command({"cmd": "fault", "unit": "wallbox", "fault": "stuck"})
+        await device.read()
+        place.house.house.wallbox.car.connected = False
+        place.pass_time(10.0)
+        assert (await device.read()).power_w == 11_040.0
+        await place.house.command({"cmd": "fault", "unit": "wallbox", "fault": "stuck", "on": False})
+        assert (await device.read()).power_w == 0.0
