@@ -1,23 +1,29 @@
 """The EEBUS side of the gateway, made from its configuration."""
 
+from collections.abc import Sequence
+
 from eebus.ids import Ski, parse_ski
 from eebus.io.addresses import PeerAddress
 from eebus.io.node import NodeSettings
 from eebus.spine.model.device import DeviceClassificationManufacturerData
 from eebus.usecases.controllable_system import ControllableSystemSettings
+from eebus.usecases.energy_guard import EnergyGuardSettings
 from eebus.usecases.events import StoredFailsafe
-from eebus.usecases.house import Gateway, build_gateway, device_address
+from eebus.usecases.house import Gateway, SubMeter, build_gateway, device_address
 from eebus.usecases.limit_rules import OPTIONAL_RULES
 from eebus.usecases.monitoring import MonitoringSettings
 from hems import __version__
 from hems.config import Configuration
+from hems.devices import Device, Kind
 from hems.vault import serial_of, service_description
 
 CONTROL_WATCHDOG_S = 10.0
 """Without a completed control cycle for so long our heartbeat stops: the box must notice."""
 
 
-def make_gateway(configuration: Configuration, ski: Ski, failsafe: StoredFailsafe) -> Gateway:
+def make_gateway(
+    configuration: Configuration, ski: Ski, failsafe: StoredFailsafe, sub_meters: Sequence[SubMeter] = ()
+) -> Gateway:
     """The SPINE device of the house; `failsafe` is what a Steuerbox wrote before."""
     eebus = configuration.eebus
     serial = serial_of(ski, configuration)
@@ -25,7 +31,9 @@ def make_gateway(configuration: Configuration, ski: Ski, failsafe: StoredFailsaf
         device_address(eebus.vendor, eebus.model, serial),
         settings=controllable_system_settings(configuration),
         failsafe=failsafe,
-        grid=MonitoringSettings(),
+        grid=MonitoringSettings(grows=True),
+        sub_meters=sub_meters if eebus.report_devices else (),
+        downstream=EnergyGuardSettings() if eebus.downstream else None,
         name_plate=DeviceClassificationManufacturerData(
             device_name=configuration.site.name,
             device_code=eebus.model,
@@ -34,6 +42,18 @@ def make_gateway(configuration: Configuration, ski: Ski, failsafe: StoredFailsaf
             vendor_name=eebus.vendor,
             brand_name=eebus.brand,
         ),
+    )
+
+
+def sub_meters_of(devices: Sequence[Device]) -> tuple[SubMeter, ...]:
+    """The entities on which devices report; the offer grows with what each turns out to measure."""
+    return tuple(
+        SubMeter(
+            device.name,
+            "Inverter" if device.capabilities.kind is Kind.INVERTER else "SubMeterElectricity",
+            grows=True,
+        )
+        for device in devices
     )
 
 

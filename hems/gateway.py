@@ -15,11 +15,12 @@ from eebus.clock import Clock
 from eebus.errors import LocalError
 from eebus.ids import PeerRole, Ski
 from eebus.io.node import Node
-from eebus.ship.identity import Identity
+from eebus.ship.identity import Identity, expires_at
 from eebus.usecases.controllable_system import ControllableSystemStatus
 from eebus.usecases.events import LimitStateChanged, OrderReceived, StoredFailsafe
 from eebus.usecases.house import build_stack
 from eebus.usecases.limitation import Direction
+from eebus.usecases.monitoring import MonitoringServer
 from hems import __version__
 from hems.config import Configuration
 from hems.control.loop import Controlled, ControlLoop
@@ -28,7 +29,7 @@ from hems.control.rules import Traits
 from hems.control.status import ControlStatus
 from hems.counting import count_house
 from hems.devices import Device
-from hems.eebus_side import make_gateway, node_settings
+from hems.eebus_side import make_gateway, node_settings, sub_meters_of
 from hems.equipment import make_devices, make_meter
 from hems.explanation import fallback_proofs
 from hems.journal.orders import OrderRecorder
@@ -50,13 +51,14 @@ from hems.northbound.view import (
     pairing_json,
     warnings_of,
 )
+from hems.pairing_service import PairingSwitch
 from hems.records import Records
-from hems.reporting import readings_of
+from hems.reporting import device_readings, readings_of
 from hems.store.errors import StoreError
 from hems.store.state import StoredState
 from hems.story import log_event
 from hems.supervision import ServiceManager
-from hems.vault import identity_card, ship_id_of
+from hems.vault import expiry_warning, identity_card, ship_id_of
 
 _logger = logging.getLogger(__name__)
 
@@ -116,7 +118,9 @@ class RunningGateway:
             on_cycle=self._cycle_completed,
             on_progress=self._progress,
         )
-        self._eebus = make_gateway(configuration, identity.ski, stored.failsafe)
+        self._eebus = make_gateway(
+            configuration, identity.ski, stored.failsafe, sub_meters=sub_meters_of(devices)
+        )
         self._ski = identity.ski
         self.node = Node(
             identity=identity,
@@ -127,7 +131,12 @@ class RunningGateway:
             clock=clock,
             on_event=self._eebus_event,
             persist=records.persist,
+            pairing_memory=stored.pairing.memory,
         )
+        self._pairing_switch = PairingSwitch(
+            self.node, identity, configuration, records.state, stored.pairing
+        )
+        self._certificate_ends = expires_at(identity)
 
     # --- life ----------------------------------------------------------------------------------------------
 
@@ -136,6 +145,7 @@ class RunningGateway:
         self._recorder.close_unfinished(await self._records.open_events())
         if self._own_limit_w is not None:
             self._take_own_limit(self._own_limit_w, "an earlier command")
+        await self._pairing_switch.begin()
         self.node.act(self._eebus.start)
 
     def stopping(self) -> None:
@@ -174,9 +184,16 @@ class RunningGateway:
         readings = readings_of(connection_point(self._measurements, self._energies, now))
         if readings:
             self.node.act(lambda turn: self._eebus.grid_connection_point.publish(readings, turn))
+        for name, meter in self._eebus.sub_meters.items():
+            self._report_device(name, meter, now)
         if now - self._energies_stored_at >= ENERGY_PERIOD_S:
             self._energies_stored_at = now
             self._keep_energies()
+
+    def _report_device(self, name: str, meter: MonitoringServer, now: float) -> None:
+        readings = device_readings(self._measurements.device(name), now)
+        if readings:
+            self.node.act(lambda turn: meter.publish(readings, turn))
 
     def _keep_energies(self) -> None:
         try:
@@ -289,6 +306,14 @@ class RunningGateway:
         except (LocalError, StoreError) as error:
             raise RequestRefused(str(error)) from error
 
+    def pairing_service(self) -> dict[str, Any]:
+        """The SHIP Pairing Service; with its secret while it is on."""
+        return self._pairing_switch.show()
+
+    async def switch_pairing_service(self, *, on: bool) -> None:
+        """Switch it. Raises RequestRefused."""
+        await self._pairing_switch.switch(on=on)
+
     async def factory_reset(self, *, forget_peers: bool) -> None:
         """Forget what the Steuerbox wrote, and with `forget_peers` whom we trust. Raises RequestRefused.
 
@@ -321,6 +346,7 @@ class RunningGateway:
         found = warnings_of(control)
         found += [proof.reason.text for proof in self._proofs if not proof.holds]
         found += self._records.troubles()
+        found += expiry_warning(self._certificate_ends, self._clock.utc_now())
         return found
 
 

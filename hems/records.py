@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from eebus.io.events import PersistTrust
+from eebus.io.events import PersistPairing, PersistTrust
 from eebus.usecases.events import PersistFailsafe, PersistOrder
 from hems.journal.journal import Journal
 from hems.journal.reading import Event, JournalReader
@@ -52,6 +52,8 @@ class Records:
                 await self.state.put_failsafe(record)
             case PersistTrust(trust):
                 await self.state.put_trust(trust)
+            case PersistPairing(memory):
+                await self.state.put_pairing_memory(memory)
             case _:
                 raise StoreError(f"{type(record).__name__} is nothing that can be stored")
 

@@ -6,6 +6,7 @@ from functools import singledispatch
 
 from eebus.ids import Ski
 from eebus.io.events import (
+    ControlUnitAnnounced,
     NodeListening,
     PairingRequested,
     PeerAwaitsAcceptance,
@@ -116,6 +117,13 @@ def _(event: PeerAwaitsAcceptance) -> str:
 @sentence.register
 def _(event: PeerRemovedPairing) -> str:
     return f"Peer {short(event.ski)} has ended the pairing"
+
+
+@sentence.register
+def _(event: ControlUnitAnnounced) -> str:
+    return (
+        f"Control unit {event.ship_id} is announced with our pairing secret; it is trusted when it connects"
+    )
 
 
 @sentence.register

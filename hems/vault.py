@@ -7,13 +7,14 @@ lost or foreign state.db is noticed by: a key that does not fit the card is refu
 
 import re
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from eebus.clock import Clock
 from eebus.errors import LocalError
 from eebus.ids import ShipId, Ski, group_ski, parse_ship_id, parse_ski
 from eebus.ship.identity import Identity, load_identity, make_identity
-from eebus.ship.service import ServiceDescription, qr_text
+from eebus.ship.service import PairingOffer, ServiceDescription, qr_text
 from hems.config import Configuration
 from hems.data_dir import held_data_dir
 from hems.store.disk import Disk
@@ -21,6 +22,7 @@ from hems.store.state import StateStore
 
 CARD_NAME = "identity.txt"
 _ENERGY_MANAGEMENT_SYSTEM = 2
+_EXPIRY_WARNING = timedelta(days=365)
 _COMMON_NAME = "eebus-hems"
 
 
@@ -41,13 +43,16 @@ class IdentityCard:
         return f"SKI      {group_ski(self.ski)}\nSHIP ID  {self.ship_id}\nQR text  {self.qr}\n"
 
 
-def identity_card(ski: Ski, configuration: Configuration) -> IdentityCard:
-    """The card of the gateway with this SKI."""
+def identity_card(
+    ski: Ski, configuration: Configuration, *, pairing: PairingOffer | None = None
+) -> IdentityCard:
+    """The card of the gateway with this SKI; with `pairing` its QR text is a credential."""
     ship_id = ship_id_of(ski)
     grid = configuration.grid_connection_point
     nominal_w = (-round(grid.contractual_production_w), round(grid.contractual_consumption_w))
     description = service_description(ski, configuration)
-    return IdentityCard(ski, ship_id, qr_text(ship_id, ski, description, nominal_power_w=nominal_w))
+    qr = qr_text(ship_id, ski, description, nominal_power_w=nominal_w, pairing=pairing)
+    return IdentityCard(ski, ship_id, qr)
 
 
 def ship_id_of(ski: Ski) -> ShipId:
@@ -114,6 +119,21 @@ async def claim_identity(
     if registered is None:
         write_card(card_path, identity_card(identity.ski, configuration))
     return identity
+
+
+def expiry_warning(ends_at: datetime, now: datetime) -> list[str]:
+    """What to tell people in the last year of the certificate and after; nothing before.
+
+    Peers do not mind the date (SHIP 12.2), so nobody renews it by itself: a new certificate may mean to be
+    registered again.
+    """
+    if ends_at - now > _EXPIRY_WARNING:
+        return []
+    ends = "has ended" if ends_at <= now else "ends"
+    return [
+        f"The certificate of this gateway {ends} on {ends_at:%Y-%m-%d}. EEBUS goes on working; "
+        "plan its renewal with the metering operator."
+    ]
 
 
 def write_card(path: Path, card: IdentityCard) -> None:

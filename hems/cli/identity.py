@@ -2,7 +2,7 @@
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -55,6 +55,67 @@ def renew(config_path: Path | None, as_json: bool) -> None:
     """Accept the key that is there now, or make a new one where it is gone. Stop the gateway first."""
     configuration = load_config(find_config(config_path), as_json=as_json)
     _print(_open_vault(configuration, renew=True), configuration, as_json)
+
+
+def _passphrase_option(command: Any) -> Any:
+    return click.option(
+        "--passphrase-file",
+        type=click.Path(path_type=Path, dir_okay=False, exists=True),
+        help="File whose first line is the passphrase; without it you are asked.",
+    )(command)
+
+
+@identity.command("export")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@_passphrase_option
+@config_option
+@json_option
+def export_command(file: Path, passphrase_file: Path | None, config_path: Path | None, as_json: bool) -> None:
+    """Write key, certificate and SHIP ID to FILE, encrypted with a passphrase. The gateway may run."""
+    from hems.identity_backup import export_identity
+    from hems.store.errors import StoreError
+    from hems.vault import IdentityError
+
+    configuration = load_config(find_config(config_path), as_json=as_json)
+    try:
+        ski = export_identity(configuration, file, _passphrase(passphrase_file, confirm=True))
+    except (IdentityError, StoreError) as error:
+        raise CommandFailed(str(error)) from error
+    if as_json:
+        write_json({"ski": ski, "file": str(file)})
+    else:
+        click.echo(f"The identity is in {file}. Keep file and passphrase apart.")
+
+
+@identity.command("import")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.option("--replace", is_flag=True, help="Also when there is another identity, which is lost then.")
+@_passphrase_option
+@config_option
+@json_option
+def import_command(
+    file: Path, replace: bool, passphrase_file: Path | None, config_path: Path | None, as_json: bool
+) -> None:
+    """Take the identity from FILE. Stop the gateway first, and never run two with the same identity."""
+    from eebus.clock import SystemClock
+    from hems.data_dir import DataDirError
+    from hems.identity_backup import import_identity
+    from hems.store.errors import StoreError
+    from hems.vault import IdentityError
+
+    configuration = load_config(find_config(config_path), as_json=as_json)
+    passphrase = _passphrase(passphrase_file, confirm=False)
+    work = import_identity(configuration, SystemClock(), file, passphrase, replace=replace)
+    try:
+        _print(asyncio.run(work), configuration, as_json)
+    except (DataDirError, IdentityError, StoreError) as error:
+        raise CommandFailed(str(error)) from error
+
+
+def _passphrase(file: Path | None, *, confirm: bool) -> str:
+    if file is not None:
+        return file.read_text(encoding="utf-8").partition("\n")[0]
+    return str(click.prompt("Passphrase", hide_input=True, confirmation_prompt=confirm))
 
 
 def _open_vault(configuration: "Configuration", *, renew: bool) -> "Ski":

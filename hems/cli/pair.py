@@ -80,6 +80,58 @@ def pin(ski: Ski, pin: str, config_path: Path | None, data_dir: Path | None, as_
     _show(answer, as_json)
 
 
+@pair.group()
+def service() -> None:
+    """Let a control unit be trusted that is announced with the secret of our QR code."""
+
+
+@service.command("on")
+@config_option
+@data_dir_option
+@json_option
+def service_on(config_path: Path | None, data_dir: Path | None, as_json: bool) -> None:
+    """Listen for announced control units from now on, and print the QR text with the secret."""
+    _show_service(_switch_service(config_path, data_dir, on=True), as_json)
+
+
+@service.command("off")
+@config_option
+@data_dir_option
+@json_option
+def service_off(config_path: Path | None, data_dir: Path | None, as_json: bool) -> None:
+    """Listen no longer. A control unit that is trusted already stays so."""
+    _show_service(_switch_service(config_path, data_dir, on=False), as_json)
+
+
+@service.command("show")
+@config_option
+@data_dir_option
+@json_option
+def service_show(config_path: Path | None, data_dir: Path | None, as_json: bool) -> None:
+    """Show whether it is on, the QR text with the secret, and the control unit that came by it."""
+    _show_service(ask(find_data_dir(config_path, data_dir), "GET", "/pairing-service"), as_json)
+
+
+def _switch_service(config_path: Path | None, data_dir: Path | None, *, on: bool) -> dict[str, Any]:
+    return ask(find_data_dir(config_path, data_dir), "POST", "/pairing-service", {"on": on})
+
+
+def _show_service(shown: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        write_json(shown)
+        return
+    if not shown["on"]:
+        click.echo("Announced control units are not trusted. Switch on with: hems pair service on")
+        return
+    origin = " (by the configuration)" if shown["by_configuration"] else ""
+    click.echo(f"Announced control units are trusted{origin}.")
+    click.echo(f"QR text, to be kept like a password:  {shown['qr_text']}")
+    unit = shown["control_unit"]
+    if unit is not None:
+        ski = group_ski(Ski(unit["ski"])) if unit["ski"] else "not connected yet"
+        click.echo(f"Control unit:  {unit['ship_id']}  {ski}")
+
+
 def _show(pairing: dict[str, Any], as_json: bool) -> None:
     if as_json:
         write_json(pairing)

@@ -164,6 +164,19 @@ class EebusSettings(Section):
         max_length=32,
         description="Serial number shown to the Steuerbox; empty takes one made from the identity.",
     )
+    pairing_service: bool = Field(
+        default=False,
+        description="Trust a control unit that is announced with the secret of the QR code "
+        "(SHIP Pairing Service).",
+    )
+    report_devices: bool = Field(
+        default=False,
+        description="Report the power of each device to the Steuerbox (MPC), not only that of the house.",
+    )
+    downstream: bool = Field(
+        default=False,
+        description="Offer EEBUS devices in the house an energy guard of our own, and read their power.",
+    )
     peers: tuple[PeerSettings, ...] = Field(
         default=(),
         max_length=16,

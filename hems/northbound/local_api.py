@@ -52,6 +52,12 @@ class GatewayView(Protocol):
     async def remove(self, ski: Ski) -> None:
         """Trust a peer no longer. Raises RequestRefused."""
 
+    def pairing_service(self) -> Json:
+        """The SHIP Pairing Service; with its secret while it is on."""
+
+    async def switch_pairing_service(self, *, on: bool) -> None:
+        """Switch it. Raises RequestRefused."""
+
     async def factory_reset(self, *, forget_peers: bool) -> None:
         """Forget what the Steuerbox wrote, and whom we trust if asked for. Raises RequestRefused."""
 
@@ -85,6 +91,13 @@ def make_application(gateway: GatewayView) -> Starlette:
         gateway.enter_pin(_ski(request), await _pin(request))
         return JSONResponse(gateway.pairing())
 
+    async def pairing_service(_request: Request) -> JSONResponse:
+        return JSONResponse(gateway.pairing_service())
+
+    async def switch_pairing_service(request: Request) -> JSONResponse:
+        await gateway.switch_pairing_service(on=await _on(request))
+        return JSONResponse(gateway.pairing_service())
+
     async def factory_reset(request: Request) -> JSONResponse:
         await gateway.factory_reset(forget_peers=await _forget_peers(request))
         return JSONResponse(gateway.status())
@@ -98,6 +111,8 @@ def make_application(gateway: GatewayView) -> Starlette:
             Route("/pairing/{ski}", remove, methods=["DELETE"]),
             Route("/pairing/{ski}/pin", enter_pin, methods=["POST"]),
             Route("/orders", orders),
+            Route("/pairing-service", pairing_service),
+            Route("/pairing-service", switch_pairing_service, methods=["POST"]),
             Route("/factory-reset", factory_reset, methods=["POST"]),
         ],
         exception_handlers={HTTPException: _explain, RequestRefused: _refuse},
@@ -124,6 +139,16 @@ async def _decision(request: Request) -> tuple[PeerRole, bool]:
         return PeerRole(body["role"]), body.get("replace") is True
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise HTTPException(400, f"a JSON object with 'role' ({_ROLES}) is needed") from error
+
+
+async def _on(request: Request) -> bool:
+    try:
+        on = (await request.json())["on"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise HTTPException(400, "a JSON object with 'on' is needed") from error
+    if not isinstance(on, bool):
+        raise HTTPException(400, "'on' is true or false")
+    return on
 
 
 async def _pin(request: Request) -> str:

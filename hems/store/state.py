@@ -13,10 +13,11 @@ from pathlib import Path
 from eebus.clock import Clock
 from eebus.ids import PeerRole, Ski
 from eebus.ship.identity import Identity
+from eebus.ship.pairing_service import ControlUnit, PairingMemory
 from eebus.ship.trust import TrustEntry, TrustList
 from eebus.usecases.events import OrderReceived, PersistFailsafe, StoredFailsafe
 from hems.metering.energy import EnergyCounter
-from hems.store.database import Migration, open_database, open_read_only
+from hems.store.database import Migration, in_newest_form, open_database, open_read_only
 from hems.store.disk import Disk, Undo, Work
 from hems.store.errors import StoreError
 
@@ -71,6 +72,25 @@ MIGRATIONS: tuple[Migration, ...] = (
             set_ms INTEGER NOT NULL
         )""",
     ),
+    (
+        """CREATE TABLE pairing_switch (
+            one INTEGER PRIMARY KEY CHECK (one = 1),
+            is_on INTEGER NOT NULL,
+            secret BLOB NOT NULL
+        )""",
+        """CREATE TABLE pairing_digest (
+            number INTEGER PRIMARY KEY,
+            digest TEXT NOT NULL
+        )""",
+        """CREATE TABLE pairing_unit (
+            one INTEGER PRIMARY KEY CHECK (one = 1),
+            ship_id TEXT NOT NULL,
+            fingerprint TEXT NOT NULL,
+            accepted_ms INTEGER NOT NULL,
+            ski TEXT,
+            replaces TEXT
+        )""",
+    ),
 )
 
 
@@ -86,6 +106,15 @@ class LimitWrite:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredPairing:
+    """The SHIP Pairing Service: whether a person switched it on, its secret, and what was announced."""
+
+    is_on: bool = False
+    secret: bytes = field(default=b"", repr=False)
+    memory: PairingMemory = field(default_factory=PairingMemory)
+
+
+@dataclass(frozen=True, slots=True)
 class StoredState:
     """Everything that outlives a restart."""
 
@@ -95,6 +124,7 @@ class StoredState:
     limits: Mapping[str, LimitWrite] = field(default_factory=dict)
     energies: Mapping[str, EnergyCounter] = field(default_factory=dict)
     own_limit_w: float | None = None
+    pairing: StoredPairing = field(default_factory=StoredPairing)
 
 
 class StateStore:
@@ -133,6 +163,11 @@ class StateStore:
 
         await self._put(work, WRITE_TIMEOUT_S)
 
+    async def replace_identity(self, identity: Identity) -> None:
+        """Keep another identity, after a person has agreed to that."""
+        row = (1, identity.key_pem, identity.certificate_pem, identity.ski, identity.public_key_sha256)
+        await self._put(_replace_rows("identity", [(*row, self._now_ms())]), WRITE_TIMEOUT_S)
+
     async def put_trust(self, trust: TrustList, timeout_s: float = WRITE_TIMEOUT_S) -> None:
         """Replace the trusted peers."""
         rows = [_trust_row(entry) for entry in trust]
@@ -149,6 +184,27 @@ class StateStore:
             self._now_ms(),
         )
         await self._put(_replace_rows("failsafe", [row]), timeout_s)
+
+    async def put_pairing_switch(self, is_on: bool, secret: bytes) -> None:
+        """Keep whether announcements of control units are heard, and the secret of the QR code."""
+        await self._put(_replace_rows("pairing_switch", [(1, int(is_on), secret)]), WRITE_TIMEOUT_S)
+
+    async def put_pairing_memory(self, memory: PairingMemory) -> None:
+        """Keep used announcements and the announced control unit: both or neither."""
+        digests = _replace_rows("pairing_digest", enumerate(memory.used_digests))
+        unit = _replace_rows("pairing_unit", [] if memory.unit is None else [_unit_row(memory.unit)])
+
+        def work(connection: sqlite3.Connection) -> Undo | None:
+            undo_digests, undo_unit = digests(connection), unit(connection)
+
+            def undo(again: sqlite3.Connection) -> None:
+                for step in (undo_digests, undo_unit):
+                    if step is not None:
+                        step(again)
+
+            return undo
+
+        await self._put(work, WRITE_TIMEOUT_S)
 
     def note_order(self, order: OrderReceived) -> None:
         """Keep an accepted limit without waiting; `Disk.flush` tells when it is on disk."""
@@ -201,7 +257,8 @@ def stored_state(directory: Path) -> StoredState:
     path = directory / STATE_NAME
     with closing(open_read_only(path)) as connection:
         try:
-            return read_state(connection)
+            with closing(in_newest_form(connection, path, MIGRATIONS)) as copy:
+                return read_state(copy)
         except sqlite3.Error as error:
             raise StoreError(f"{path} cannot be read: {error}") from error
 
@@ -217,6 +274,7 @@ def read_state(connection: sqlite3.Connection) -> StoredState:
         limits={row[0]: _limit_write(*row[1:]) for row in connection.execute("SELECT * FROM limit_write")},
         energies={row[0]: _counter(*row[1:]) for row in connection.execute("SELECT * FROM energy")},
         own_limit_w=_own_limit_w(connection),
+        pairing=_pairing(connection),
     )
 
 
@@ -232,11 +290,29 @@ def _failsafe(connection: sqlite3.Connection) -> StoredFailsafe:
 
 
 def _own_limit_w(connection: sqlite3.Connection) -> float | None:
-    """Also readable before the gateway has brought an older file to this version."""
-    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'own_limit'").fetchone():
-        return None
     row = connection.execute("SELECT value_mw FROM own_limit").fetchone()
     return None if row is None else _unit(row[0])
+
+
+def _pairing(connection: sqlite3.Connection) -> StoredPairing:
+    switch = connection.execute("SELECT is_on, secret FROM pairing_switch").fetchone()
+    digests = connection.execute("SELECT digest FROM pairing_digest ORDER BY number").fetchall()
+    query = "SELECT ship_id, fingerprint, accepted_ms, ski, replaces FROM pairing_unit"
+    row = connection.execute(query).fetchone()
+    unit = None if row is None else ControlUnit(row[0], row[1], _date(row[2]), _ski(row[3]), _ski(row[4]))
+    memory = PairingMemory(tuple(digest for (digest,) in digests), unit)
+    return (
+        StoredPairing(memory=memory) if switch is None else StoredPairing(bool(switch[0]), switch[1], memory)
+    )
+
+
+def _unit_row(unit: ControlUnit) -> tuple[object, ...]:
+    accepted_ms = _milli_of(unit.accepted_at.timestamp())
+    return 1, unit.ship_id, unit.fingerprint, accepted_ms, unit.ski, unit.replaces
+
+
+def _ski(text: str | None) -> Ski | None:
+    return None if text is None else Ski(text)
 
 
 def _trust_row(entry: TrustEntry) -> tuple[object, ...]:

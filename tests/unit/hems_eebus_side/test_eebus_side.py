@@ -2,6 +2,7 @@
 
 from eebus.ids import Ski
 from eebus.usecases.events import StoredFailsafe
+from eebus.usecases.house import SubMeter
 from eebus.usecases.limit_rules import OPTIONAL_RULES
 from hems.config import Configuration, EebusSettings, PeerSettings, SwitchSettings
 from hems.eebus_side import controllable_system_settings, make_gateway, node_settings
@@ -62,3 +63,13 @@ def test_the_device_address_stays_the_same_for_life() -> None:
         == make_gateway(Configuration(), SKI, StoredFailsafe()).device.address
         == ("d:_n:eebus-hems_Gateway-AABBAABBAABBAABB")
     )
+
+
+def test_roles_beside_the_controllable_system_are_switched_on_by_the_configuration() -> None:
+    meters = (SubMeter("garage"), SubMeter("roof", "Inverter"))
+    plain = make_gateway(Configuration(), SKI, StoredFailsafe(), meters)
+    assert (plain.downstream, dict(plain.sub_meters)) == (None, {})
+    wished = Configuration(eebus=EebusSettings(report_devices=True, downstream=True))
+    made = make_gateway(wished, SKI, StoredFailsafe(), meters)
+    assert made.downstream is not None
+    assert list(made.sub_meters) == ["garage", "roof"]

@@ -27,6 +27,7 @@ class MemoryGateway:
         self.trusted: dict[Ski, PeerRole] = {}
         self.replaced: list[bool] = []
         self.resets: list[bool] = []
+        self.listening = False
         self.pins: list[tuple[Ski, str]] = []
 
     def status(self) -> Mapping[str, Any]:
@@ -52,6 +53,12 @@ class MemoryGateway:
 
     def enter_pin(self, ski: Ski, pin: str) -> None:
         self.pins.append((ski, pin))
+
+    def pairing_service(self) -> Mapping[str, Any]:
+        return {"on": self.listening, "by_configuration": False, "qr_text": "SHIP;…", "control_unit": None}
+
+    async def switch_pairing_service(self, *, on: bool) -> None:
+        self.listening = on
 
     async def factory_reset(self, *, forget_peers: bool) -> None:
         self.resets.append(forget_peers)
@@ -161,3 +168,14 @@ async def test_a_pin_is_handed_on_to_the_peer_that_demands_it(tmp_path: Path) ->
             await call(tmp_path, "POST", f"/pairing/{SKI}/pin", {})
         await call(tmp_path, "POST", f"/pairing/{SKI}/pin", {"pin": "1234ABCD"})
     assert gateway.pins == [(SKI, "1234ABCD")]
+
+
+async def test_the_pairing_service_is_shown_and_switched(tmp_path: Path) -> None:
+    wrong_bodies: list[object] = [{}, {"on": "yes"}, [], {"on": 1}]
+    gateway = MemoryGateway()
+    async with serving(gateway, tmp_path):
+        assert (await call(tmp_path, "GET", "/pairing-service"))["on"] is False
+        for wrong in wrong_bodies:
+            with pytest.raises(CommandFailed):
+                await call(tmp_path, "POST", "/pairing-service", wrong)
+        assert (await call(tmp_path, "POST", "/pairing-service", {"on": True}))["on"] is True

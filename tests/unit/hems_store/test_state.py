@@ -12,13 +12,22 @@ import pytest
 from eebus.clock import FakeClock
 from eebus.ids import PeerRole, Ski
 from eebus.ship.identity import Identity
+from eebus.ship.pairing_service import ControlUnit, PairingMemory
 from eebus.ship.trust import TrustEntry, TrustList
 from eebus.usecases.events import OrderReceived, PersistFailsafe, StoredFailsafe
 from eebus.usecases.limitation import Direction
 from hems.metering.energy import EnergyCounter
 from hems.store.disk import Disk
 from hems.store.errors import StoreError
-from hems.store.state import MIGRATIONS, STATE_NAME, LimitWrite, StateStore, StoredState, stored_state
+from hems.store.state import (
+    MIGRATIONS,
+    STATE_NAME,
+    LimitWrite,
+    StateStore,
+    StoredPairing,
+    StoredState,
+    stored_state,
+)
 
 BOX = Ski("b" * 40)
 IDENTITY = Identity(b"key", b"certificate", Ski("a" * 40), "c" * 64)
@@ -51,6 +60,32 @@ async def test_a_new_directory_holds_nothing(tmp_path: Path) -> None:
     assert state.identity is None
     assert len(state.trust) == 0
     assert state.failsafe == StoredFailsafe()
+
+
+async def test_SHIP_PS_switch_secret_and_used_announcements_survive(tmp_path: Path) -> None:
+    unit = ControlUnit("i:1_u:box", "AB" * 32, datetime(2026, 1, 31, 12, tzinfo=UTC), BOX, Ski("d" * 40))
+    memory = PairingMemory(("B" * 64, "A" * 64), unit)
+    async with opened(tmp_path) as store:
+        await store.put_pairing_switch(True, b"s" * 16)
+        await store.put_pairing_memory(PairingMemory(("C" * 64,)))
+        await store.put_pairing_memory(memory)
+    assert (await restarted(tmp_path)).pairing == StoredPairing(True, b"s" * 16, memory)
+    async with opened(tmp_path) as store:
+        await store.put_pairing_switch(False, b"s" * 16)
+        await store.put_pairing_memory(PairingMemory(memory.used_digests))
+    stored = (await restarted(tmp_path)).pairing
+    assert stored == StoredPairing(False, b"s" * 16, PairingMemory(memory.used_digests))
+    assert "sss" not in repr(stored)
+
+
+async def test_another_identity_is_kept_only_when_asked_for(tmp_path: Path) -> None:
+    other = Identity(b"key 2", b"certificate 2", Ski("e" * 40), "f" * 64)
+    async with opened(tmp_path) as store:
+        await store.put_identity(IDENTITY)
+        with pytest.raises(StoreError):
+            await store.put_identity(other)
+        await store.replace_identity(other)
+    assert (await restarted(tmp_path)).identity == other
 
 
 async def test_the_file_is_for_its_owner_only(tmp_path: Path) -> None:

@@ -1,21 +1,23 @@
 """The identity is made once, kept, and never replaced without consent."""
 
+import json
 import stat
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from eebus.clock import FakeClock
-from eebus.ids import group_ski
-from eebus.ship.identity import make_identity
+from eebus.ids import Ski, group_ski
+from eebus.ship.identity import expires_at, make_identity
 from eebus.ship.service import parse_qr
 from hems.cli.root import hems as command
 from hems.config import Configuration
 from hems.store.disk import Disk
 from hems.store.state import StateStore, stored_state
-from hems.vault import CARD_NAME, IdentityError, identity_card, open_vault
+from hems.vault import CARD_NAME, IdentityError, expiry_warning, identity_card, open_vault
 
 
 @pytest.fixture
@@ -130,3 +132,119 @@ def test_identity_renew_asks_first(tmp_path: Path) -> None:
     renewed = _hems(tmp_path, "identity", "renew", "--yes")
     assert renewed.exit_code == 0
     assert renewed.stdout.splitlines()[0] != made.stdout.splitlines()[0]
+
+
+# --- export, import, expiry ---
+
+PASSPHRASE = "correct horse battery staple"
+
+
+def _invoke(*arguments: str, text: str | None = None) -> Result:
+    return CliRunner().invoke(command, arguments, input=text)
+
+
+def _configured(folder: Path) -> tuple[str, str]:
+    folder.mkdir(exist_ok=True)
+    path = folder / "hems.yaml"
+    path.write_text("data_dir: data\n")
+    return "--config", str(path)
+
+
+def _exported(tmp_path: Path) -> tuple[Path, str]:
+    config = _configured(tmp_path / "old")
+    shown = json.loads(_invoke("identity", "show", "--create", "--json", *config).stdout)
+    file = tmp_path / "identity.pem"
+    result = _invoke("identity", "export", str(file), *config, text=f"{PASSPHRASE}\n{PASSPHRASE}\n")
+    assert result.exit_code == 0, result.output
+    return file, shown["ski"]
+
+
+def test_an_exported_identity_is_the_same_on_another_machine(tmp_path: Path) -> None:
+    file, ski = _exported(tmp_path)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    text = file.read_text()
+    assert f"SKI: {group_ski(Ski(ski))}\n" in text
+    assert "BEGIN ENCRYPTED PRIVATE KEY" in text
+    assert "BEGIN PRIVATE KEY" not in text
+    config = _configured(tmp_path / "new")
+    result = _invoke("identity", "import", str(file), *config, text=f"{PASSPHRASE}\n")
+    assert result.exit_code == 0, result.output
+    shown = json.loads(_invoke("identity", "show", "--json", *config).stdout)
+    assert (shown["ski"], shown["ship_id"]) == (ski, f"EEBUS-HEMS-{ski[:16].upper()}")
+    old = stored_state(tmp_path / "old" / "data").identity
+    new = stored_state(tmp_path / "new" / "data").identity
+    assert old is not None
+    assert new is not None
+    assert (new.ski, new.certificate_pem) == (old.ski, old.certificate_pem)
+
+
+def test_importing_the_same_identity_again_changes_nothing(tmp_path: Path) -> None:
+    file, _ = _exported(tmp_path)
+    config = _configured(tmp_path / "old")
+    assert _invoke("identity", "import", str(file), *config, text=f"{PASSPHRASE}\n").exit_code == 0
+
+
+def test_an_import_never_replaces_another_identity_silently(tmp_path: Path) -> None:
+    file, ski = _exported(tmp_path)
+    config = _configured(tmp_path / "new")
+    other = json.loads(_invoke("identity", "show", "--create", "--json", *config).stdout)["ski"]
+    refused = _invoke("identity", "import", str(file), *config, text=f"{PASSPHRASE}\n")
+    assert refused.exit_code == 1
+    assert group_ski(Ski(other)) in refused.stderr
+    assert "hems identity import --replace" in refused.stderr
+    assert json.loads(_invoke("identity", "show", "--json", *config).stdout)["ski"] == other
+    taken = _invoke("identity", "import", str(file), "--replace", *config, text=f"{PASSPHRASE}\n")
+    assert taken.exit_code == 0, taken.output
+    assert json.loads(_invoke("identity", "show", "--json", *config).stdout)["ski"] == ski
+
+
+def test_a_wrong_passphrase_a_short_one_and_other_files_are_told_in_one_line(tmp_path: Path) -> None:
+    file, _ = _exported(tmp_path)
+    config = _configured(tmp_path / "new")
+    wrong = _invoke("identity", "import", str(file), *config, text="wrong horse battery staple\n")
+    assert wrong.exit_code == 1
+    assert "the passphrase is wrong" in wrong.stderr
+    junk = tmp_path / "junk"
+    junk.write_text("hello")
+    assert "no EEBUS identity" in _invoke("identity", "import", str(junk), *config, text="x\n").stderr
+    short = tmp_path / "short"
+    short.write_text("too short\n")
+    target = str(tmp_path / "never.pem")
+    old = _configured(tmp_path / "old")
+    result = _invoke("identity", "export", target, "--passphrase-file", str(short), *old)
+    assert result.exit_code == 1
+    assert "at least 16 characters" in result.stderr
+    assert not Path(target).exists()
+
+
+def test_an_export_overwrites_no_file(tmp_path: Path) -> None:
+    file, _ = _exported(tmp_path)
+    config = _configured(tmp_path / "old")
+    again = _invoke("identity", "export", str(file), *config, text=f"{PASSPHRASE}\n{PASSPHRASE}\n")
+    assert again.exit_code == 1
+    assert "cannot be written: File exists" in again.stderr
+
+
+def test_an_identity_with_a_foreign_SHIP_ID_is_refused(tmp_path: Path) -> None:
+    file, _ = _exported(tmp_path)
+    file.write_text(file.read_text().replace("SHIP ID: EEBUS-HEMS-", "SHIP ID: OTHER-"))
+    config = _configured(tmp_path / "new")
+    refused = _invoke("identity", "import", str(file), *config, text=f"{PASSPHRASE}\n")
+    assert refused.exit_code == 1
+    assert "names the SHIP ID OTHER-" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("days", "told"),
+    [(400, ""), (366, ""), (365, "ends on"), (1, "ends on"), (0, "has ended on"), (-10, "has ended on")],
+)
+def test_the_end_of_the_certificate_is_told_a_year_before(days: int, told: str) -> None:
+    now = FakeClock().utc_now()
+    warnings = expiry_warning(now + timedelta(days=days), now)
+    assert bool(warnings) is bool(told)
+    assert all(told in text for text in warnings)
+
+
+def test_our_own_certificates_last_for_decades() -> None:
+    now = FakeClock().utc_now()
+    assert expires_at(make_identity("x", now=now)) > now + timedelta(days=40 * 365)
