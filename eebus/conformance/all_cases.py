@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from eebus.conformance.cases import (
-    limitation_eg,
+    limitation_guard,
     limitation_system,
     monitoring_appliance,
     monitoring_server,
@@ -12,7 +12,7 @@ from eebus.conformance.cases import (
 )
 from eebus.conformance.registry import REGISTERED, CaseCode
 
-MODULES = (ship, spine, limitation_system, limitation_eg, monitoring_server, monitoring_appliance)
+MODULES = (ship, spine, limitation_system, limitation_guard, monitoring_server, monitoring_appliance)
 """Importing them registers their cases."""
 
 

@@ -5,7 +5,7 @@ waits; over sockets it is the real one, and the buttons are pressed by a person 
 our own gateway. All times are seconds, all powers watts; limits and counters are magnitudes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -38,10 +38,6 @@ class Link(Protocol):
     @property
     def closed(self) -> bool:
         """The device, or the tester, has closed."""
-
-    @property
-    def close_code(self) -> int | None:
-        """The WebSocket code with which the device closed."""
 
     async def close(self) -> None:
         """End the link without a SHIP farewell."""
@@ -82,6 +78,9 @@ class DeviceUnderTest(Protocol):
 
     async def sleep(self, seconds: float) -> None:
         """Let time pass without looking at any link."""
+
+    def serve_with(self, serve: Callable[[float], Awaitable[None]]) -> None:
+        """What keeps the conversation on a link going for some seconds while an operator is busy."""
 
     # Connections
 

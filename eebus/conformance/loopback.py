@@ -7,7 +7,7 @@ know about it.
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Final
@@ -183,6 +183,9 @@ class LoopbackDevice:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds / self._scale)
+
+    def serve_with(self, serve: Callable[[float], Awaitable[None]]) -> None:
+        """No operator of a device in this process is ever busy."""
 
     # Connections
 

@@ -1,7 +1,7 @@
 """Our devices in memory: the SHIP machine, the SPINE node and the use cases on a fake clock, no sockets."""
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -79,6 +79,9 @@ class MemoryDevice:
         end = self.now() + seconds
         while not self.step_until(end):
             pass
+
+    def serve_with(self, serve: Callable[[float], Awaitable[None]]) -> None:
+        """No operator of a device in memory is ever busy."""
 
     def step_until(self, end: float) -> bool:
         """Let time pass to the next deadline of the device, at most to ``end``; True when that is reached."""
@@ -203,7 +206,7 @@ class MemoryDevice:
                 case SendMessage(data):
                     link.deliver(data)
                 case CloseTransport(code):
-                    link.end(code)
+                    link.end()
                     self.perform(link, link.ship.transport_closed(code, "", self.now()))
                 case PhaseReached(Phase.DATA):
                     peer = Peer(link.ship.peer_ski, self._own.tester_role)
@@ -251,7 +254,6 @@ class MemoryDeviceLink:
         self._device = device
         self._inbox: deque[bytes] = deque()
         self._closed = False
-        self._code: int | None = None
 
     async def send(self, message: bytes) -> None:
         if self._closed:
@@ -272,10 +274,6 @@ class MemoryDeviceLink:
     def closed(self) -> bool:
         return self._closed and not self._inbox
 
-    @property
-    def close_code(self) -> int | None:
-        return self._code
-
     async def close(self) -> None:
         self.lose()
 
@@ -292,7 +290,6 @@ class MemoryDeviceLink:
             self._device.record(arriving, self.tester, sent=False)
             self._inbox.append(arriving)
 
-    def end(self, code: int | None) -> None:
+    def end(self) -> None:
         """The device closed."""
         self._closed = True
-        self._code = code

@@ -7,7 +7,7 @@ The control box is the energy guard and monitoring appliance. The display polls 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from eebus.conformance.sheet import Sheet, make_sheet
@@ -204,8 +204,3 @@ DISPLAY: Final = OwnDevice(
 )
 OWN_DEVICES: Final = (GATEWAY, HEAT_PUMP, CONTROL_BOX, DISPLAY)
 """A case runs on the first one whose declarations make it applicable."""
-
-
-def with_ship_settings(device: OwnDevice, ship: ShipSettings) -> OwnDevice:
-    """The same device with other SHIP settings; for showing that a broken one fails."""
-    return replace(device, ship=ship)

@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeVar
 
 from zeroconf import ServiceStateChange
 from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
@@ -24,10 +25,12 @@ from eebus.ship.service import ServiceDescription, build_txt, host_label, instan
 from eebus.usecases.limitation import Direction
 from eebus.usecases.monitoring_data import Quantity, Reading
 
+T = TypeVar("T")
 _SERVICE_TYPE = "_ship._tcp.local."
 _BROWSE_S = 10.0
 _PATIENCE_S = 20.0
 _PAUSE_S = 2.0
+_SLICE_S = 0.05
 _DESCRIPTION = ServiceDescription(
     brand="eebus-hems", model="Conformance", type="Generic", serial="1", categories=(1,)
 )
@@ -75,11 +78,13 @@ class RemoteDevice:
         self._listening: dict[str, _Listening] = {}
         self._plugged_in = True
         self._touched = True
+        self._serve: Callable[[float], Awaitable[None]] = self.sleep
 
     @contextlib.asynccontextmanager
     async def case(self) -> "AsyncIterator[RemoteDevice]":
         """One run: its own frames; no link of it is left over."""
         self.frames, self._began_at, self._plugged_in = [], self.now(), True
+        self._serve = self.sleep
         try:
             if "A" not in self._trusted:
                 await self.trust("A")
@@ -101,6 +106,20 @@ class RemoteDevice:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+    def serve_with(self, serve: Callable[[float], Awaitable[None]]) -> None:
+        self._serve = serve
+
+    async def _operate(self, action: Coroutine[object, object, T]) -> T:
+        """Let the operator act; meanwhile the device must get its answers, however long a person takes."""
+        task = asyncio.create_task(action)
+        try:
+            while not task.done():
+                await asyncio.wait({task}, timeout=_SLICE_S)
+                await self._serve(_SLICE_S)
+            return task.result()
+        finally:
+            task.cancel()
 
     # Connections
 
@@ -128,7 +147,7 @@ class RemoteDevice:
     async def accept(self, tester: str = "A", within_s: float = 300.0) -> Link:
         self._touched = True
         listener = await self._listen(tester)
-        await self._operator.let_it_dial(self.ski_of(tester), listener.port)
+        await self._operate(self._operator.let_it_dial(self.ski_of(tester), listener.port))
         link, peer = await listener.next(within_s)
         return self._keep(SocketLink(link, tester, self._record, scale=1.0, peer=peer))
 
@@ -220,11 +239,11 @@ class RemoteDevice:
     async def trust(self, tester: str = "A") -> None:
         if tester not in self._trusted:
             as_box = tester == "A" and self._settings.tester_is_control_box
-            await self._operator.trust(self.ski_of(tester), as_control_box=as_box)
+            await self._operate(self._operator.trust(self.ski_of(tester), as_control_box=as_box))
             self._trusted.add(tester)
 
     async def distrust(self, tester: str = "A") -> None:
-        await self._operator.distrust(self.ski_of(tester))
+        await self._operate(self._operator.distrust(self.ski_of(tester)))
         self._trusted.discard(tester)
 
     async def fresh_start(self) -> None:
@@ -233,38 +252,38 @@ class RemoteDevice:
 
     async def restart(self, off_s: float = 0.0) -> None:
         await self._drop_links()
-        await self._operator.restart(off_s)
+        await self._operate(self._operator.restart(off_s))
         self._touched = False
 
     async def factory_reset(self) -> None:
         await self._drop_links()
-        await self._operator.factory_reset()
+        await self._operate(self._operator.factory_reset())
         self._touched = False
 
     async def refuse_limits(self, refuse: bool) -> None:
-        await self._operator.refuse_limits(refuse)
+        await self._operate(self._operator.refuse_limits(refuse))
 
     async def measure(self, use_case: str, sample: Mapping[Quantity, Reading]) -> None:
-        await self._operator.measure(use_case, sample)
+        await self._operate(self._operator.measure(use_case, sample))
 
     async def order(self, order: LimitOrder) -> None:
-        await self._operator.order(order)
+        await self._operate(self._operator.order(order))
 
     async def order_failsafe(
         self, direction: Direction, limit_w: float | None = None, duration_s: float | None = None
     ) -> None:
-        await self._operator.order_failsafe(direction, limit_w, duration_s)
+        await self._operate(self._operator.order_failsafe(direction, limit_w, duration_s))
 
     # Displays
 
     async def limit_display(self, direction: Direction) -> LimitDisplay:
-        return await self._operator.limit_display(direction)
+        return await self._operate(self._operator.limit_display(direction))
 
     async def measured_power_w(self, direction: Direction) -> float:
-        return await self._operator.measured_power_w(direction)
+        return await self._operate(self._operator.measured_power_w(direction))
 
     async def held_values(self, use_case: str) -> Mapping[Quantity, float]:
-        return await self._operator.held_values(use_case)
+        return await self._operate(self._operator.held_values(use_case))
 
     def _record(self, message: bytes, link: str, sent: bool) -> None:
         self.frames.append(Frame(self.now() - self._began_at, sent, link, frame_text(message)))

@@ -34,7 +34,6 @@ class SocketLink:
         self._record = record
         self._scale = scale
         self._closed = False
-        self._code: int | None = None
 
     async def send(self, message: bytes) -> None:
         if not self._closed:
@@ -49,8 +48,8 @@ class SocketLink:
                         case BinaryMessage(data):
                             self._record(data, self._name, False)
                             return data
-                        case LinkClosed(code):
-                            self._closed, self._code = True, code
+                        case LinkClosed():
+                            self._closed = True
         except TimeoutError:
             pass
         return None
@@ -58,10 +57,6 @@ class SocketLink:
     @property
     def closed(self) -> bool:
         return self._closed
-
-    @property
-    def close_code(self) -> int | None:
-        return self._code
 
     async def close(self) -> None:
         self._closed = True

@@ -51,8 +51,8 @@ class Stage:
 
     @property
     def dut_is_server(self) -> bool:
-        """Whether the device is the SHIP server in this run."""
-        return self.data_set != AS_CLIENT
+        """Whether the device is the SHIP server in this run; one without a service of its own never is."""
+        return self.data_set != AS_CLIENT and self.sheet.says("SHIP", "PAR_shipSvc")
 
     async def open(self) -> ShipPeer:
         """A new link with nothing said on it; who dials follows from the data set."""

@@ -11,7 +11,6 @@ from eebus.conformance.registry import case
 from eebus.conformance.stage import Stage
 from eebus.conformance.tester.guard import ACK, GuardLayout, GuardTester
 from eebus.conformance.tester.heartbeat import heartbeat_times
-from eebus.conformance.tester.ship import ShipPeer
 from eebus.conformance.verdict import check, precondition
 from eebus.spine.datagram import SPECIFICATION_VERSION
 from eebus.spine.model.electrical_connection import ElectricalConnectionCharacteristicListData
@@ -41,9 +40,7 @@ async def connect_guard(
     stage: Stage, layout: GuardLayout | None = None, *, version: str = SPECIFICATION_VERSION
 ) -> GuardTester:
     """A tester that is ready to write, without a heartbeat so far."""
-    link = await stage.dut.dial()
-    ship = await ShipPeer(link, dut_is_server=True, version=stage.tester_version).establish()
-    guard = GuardTester(ship, stage.dut, stage.limitation, layout)
+    guard = GuardTester(await stage.established(), stage.dut, stage.limitation, layout)
     guard.peer.version = version
     return await guard.set_up()
 

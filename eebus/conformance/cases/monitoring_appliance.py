@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from eebus.conformance.cases.names import has_direction, ids_of, quantity_of
+from eebus.conformance.cases.names import has_direction, ids_of, magnitudes, quantity_of
 from eebus.conformance.registry import case
 from eebus.conformance.stage import Stage
 from eebus.conformance.tester.meter import MeterTester
@@ -22,13 +22,6 @@ _NAMES: Final = (
     "ACVoltage",
     "Frequency",
 )
-_PAIRS: Final = {
-    "power": (2300.0, 4100.0),
-    "current": (10.0, 16.5),
-    "voltage": (229.5, 234.8),
-    "frequency": (49.98, 50.06),
-    "energy": (12_000.0, 12_800.0),
-}
 
 
 async def _meter(stage: Stage) -> MeterTester:
@@ -90,7 +83,7 @@ async def normal_value(stage: Stage) -> None:
     """A value with state normal is taken over, and so is a changed one, in each direction."""
     quantity, meter = quantity_of(stage.entry.id), await _meter(stage)
     for sign in _signs(quantity):
-        for magnitude in _PAIRS[quantity.partition("_")[0]]:
+        for magnitude in magnitudes(quantity):
             await meter.report(quantity, sign * magnitude)
             await _expect_held(stage, meter, quantity, sign * magnitude)
 
@@ -100,7 +93,7 @@ async def flagged_value(stage: Stage) -> None:
     """A value flagged outOfRange or error is discarded: the last good one stays."""
     quantity, meter = quantity_of(stage.entry.id), await _meter(stage)
     for sign in _signs(quantity):
-        good, bad = (sign * magnitude for magnitude in _PAIRS[quantity.partition("_")[0]])
+        good, bad = (sign * magnitude for magnitude in magnitudes(quantity))
         await meter.report(quantity, good)
         await _expect_held(stage, meter, quantity, good)
         for state in ("outOfRange", "error"):

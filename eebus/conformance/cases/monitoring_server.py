@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from eebus.conformance.cases.names import has_direction, ids_of, quantity_of
+from eebus.conformance.cases.names import has_direction, ids_of, magnitudes, quantity_of
 from eebus.conformance.registry import case
 from eebus.conformance.stage import Stage
 from eebus.conformance.tester.meter_reader import MeterReaderTester, Shown
@@ -11,18 +11,6 @@ from eebus.usecases.monitoring_data import Quantity, Reading
 
 _DELIVERED_S: Final = 120.0
 _ACTORS: Final = ("MU", "GCP")
-_PAIRS: Final = {
-    "power": (2300.0, 4100.0),
-    "current": (10.0, 16.5),
-    "voltage": (229.5, 234.8),
-    "frequency": (49.98, 50.06),
-    "energy": (12_000.0, 12_800.0),
-}
-"""A first value and a clearly changed one."""
-
-
-def _pair(quantity: Quantity) -> tuple[float, float]:
-    return _PAIRS[quantity.partition("_")[0]]
 
 
 async def _reader(stage: Stage) -> MeterReaderTester:
@@ -91,7 +79,7 @@ async def value_with_direction(stage: Stage) -> None:
     for sign, flows in ((1, "dir.consume"), (-1, "dir.produce")):
         if not stage.sheet.says(stage.entry.layer, flows):
             continue
-        first, changed = (sign * value for value in _pair(quantity))
+        first, changed = (sign * value for value in magnitudes(quantity))
         await _measure(stage, {quantity: first})
         await _expect_reading(reader, quantity, first)
         await _measure(stage, {quantity: changed})
@@ -102,7 +90,7 @@ async def value_with_direction(stage: Stage) -> None:
 async def value_without_direction(stage: Stage) -> None:
     """Without sign whatever the energy direction; a change is delivered."""
     quantity, reader = quantity_of(stage.entry.id), await _reader(stage)
-    first, changed = _pair(quantity)
+    first, changed = magnitudes(quantity)
     await _measure(stage, {Quantity.POWER: 2300.0, quantity: first})
     await _expect_reading(reader, quantity, first)
     await _measure(stage, {Quantity.POWER: -2300.0, quantity: changed})
@@ -130,7 +118,7 @@ async def energy(stage: Stage) -> None:
     consuming = stage.entry.title.endswith("while consuming")
     moving = Quantity.ENERGY_CONSUMED if consuming else Quantity.ENERGY_PRODUCED
     standing = Quantity.ENERGY_PRODUCED if consuming else Quantity.ENERGY_CONSUMED
-    first, changed = _pair(quantity)
+    first, changed = magnitudes(quantity)
     sign = -1 if quantity is Quantity.ENERGY_PRODUCED else 1
     power_w = 2300.0 if consuming else -2300.0
     await _measure(stage, {Quantity.POWER: power_w, moving: first, standing: first})

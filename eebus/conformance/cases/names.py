@@ -16,7 +16,13 @@ _SINGLE: Final = {
     "Frequency": Quantity.FREQUENCY,
 }
 _PER_PHASE: Final = {"PhaseActivePower": "power", "ActiveACCurrent": "current", "ACVoltage": "voltage"}
-ENERGIES: Final = (Quantity.ENERGY_CONSUMED, Quantity.ENERGY_PRODUCED)
+_PAIRS: Final = {
+    "power": (2300.0, 4100.0),
+    "current": (10.0, 16.5),
+    "voltage": (229.5, 234.8),
+    "frequency": (49.98, 50.06),
+    "energy": (12_000.0, 12_800.0),
+}
 
 
 def quantity_of(case_id: str) -> Quantity:
@@ -43,3 +49,8 @@ def ids_of(actors: tuple[str, ...], kind: str, *names: str) -> tuple[str, ...]:
 def has_direction(quantity: Quantity) -> bool:
     """Whether the value has a sign that follows the energy direction."""
     return quantity is Quantity.POWER or quantity.startswith(("power_", "current_"))
+
+
+def magnitudes(quantity: Quantity) -> tuple[float, float]:
+    """A first value and a clearly changed one."""
+    return _PAIRS[quantity.partition("_")[0]]

@@ -9,7 +9,7 @@ from typing import Final, cast
 
 import msgspec
 
-from eebus.conformance.cases.limitation_eg import connect_system
+from eebus.conformance.cases.limitation_guard import connect_system
 from eebus.conformance.cases.limitation_system import connect_guard
 from eebus.conformance.registry import case
 from eebus.conformance.stage import Stage

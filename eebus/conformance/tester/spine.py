@@ -44,7 +44,6 @@ DISCOVERY_READ: Final = command_for(NodeManagementDetailedDiscoveryData())
 USE_CASE_READ: Final = command_for(NodeManagementUseCaseData())
 
 _NODE_MANAGEMENT: Final = FeatureAddress(entity=(0,), feature=0)
-_REQUESTS: Final = (Classifier.READ, Classifier.WRITE, Classifier.CALL)
 
 WriteJudge = Callable[[LocalFeature, Command], int]
 """Takes a write of the device; returns the error number to answer."""
@@ -112,6 +111,7 @@ class SpinePeer:
         self.bindings: list[PeerRelation] = []
         self._counter = 0
         self._repeated: list[_Repeated] = []
+        dut.serve_with(self.run)
 
     # Sending
 
@@ -393,8 +393,3 @@ class SpinePeer:
 
 def _same(one: FeatureAddress, other: FeatureAddress) -> bool:
     return (one.entity, one.feature) == (other.entity, other.feature)
-
-
-def is_request(incoming: Incoming) -> bool:
-    """Whether the device wants an answer by the kind of its message."""
-    return incoming.header.cmd_classifier in _REQUESTS

@@ -1,5 +1,6 @@
 """The tester with real sockets in real time, as `hems conformance` uses it; the person at the device."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -98,6 +99,24 @@ async def test_a_device_that_is_not_there_is_no_failure_of_the_device(tmp_path: 
         await remote.cut()
         with pytest.raises(ConnectionRefusedError):
             await remote.dial()
+
+
+async def test_the_device_gets_its_answers_while_a_person_is_busy(tmp_path: Path) -> None:
+    served: list[float] = []
+
+    async def serve(seconds: float) -> None:
+        served.append(seconds)
+        await asyncio.sleep(0)
+
+    async def think(_question: str) -> str:
+        await asyncio.sleep(0.2)
+        return ""
+
+    settings = RemoteSettings(host=_HOST, port=1)
+    remote = RemoteDevice(settings, PersonAtTheDevice(think), Identities(None, folder=tmp_path))
+    remote.serve_with(serve)
+    await remote.measure("MPC", {})
+    assert served
 
 
 def test_a_tester_keeps_its_keys_so_that_a_device_is_told_once(tmp_path: Path) -> None:

@@ -29,10 +29,8 @@ async def connect_system(
     change_reply: Callable[[Record], Record] = lambda data: data,
 ) -> SystemTester:
     """A tester that can be written; who dials does not matter unless a link is given."""
-    dut_is_server = link is None
-    link = link or await stage.dut.dial()
-    ship = await ShipPeer(link, dut_is_server=dut_is_server, version=stage.tester_version).establish()
-    system = SystemTester(ship, stage.dut, stage.limitation, layout)
+    peer = await stage.open() if link is None else ShipPeer(link, dut_is_server=False)
+    system = SystemTester(await peer.establish(), stage.dut, stage.limitation, layout)
     system.peer.version = version
     system.peer.change_reply = change_reply
     return await system.set_up()
