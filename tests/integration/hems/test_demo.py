@@ -27,6 +27,14 @@ async def _start(folder: Path, *arguments: str) -> asyncio.subprocess.Process:
     )
 
 
+async def _both_simulators(process: asyncio.subprocess.Process) -> list[psutil.Process]:
+    """The processes of the house and of the Steuerbox, as soon as both run."""
+    async with asyncio.timeout(20.0):
+        while len(children := psutil.Process(process.pid).children(recursive=True)) < 2:
+            await asyncio.sleep(0.05)
+    return children
+
+
 async def _end(process: asyncio.subprocess.Process, children: list[psutil.Process], folder: Path) -> str:
     assert process.stdout is not None
     told = (await asyncio.wait_for(process.stdout.read(), 20.0)).decode()
@@ -82,9 +90,7 @@ async def test_ctrl_c_ends_it_at_any_moment_without_traceback_or_orphan(
 
 async def test_a_killed_demo_leaves_no_process_behind(tmp_path: Path) -> None:
     process = await _start(tmp_path)
-    await asyncio.sleep(2.5)
-    children = psutil.Process(process.pid).children(recursive=True)
-    assert len(children) == 2
+    children = await _both_simulators(process)
     process.kill()
     await process.wait()
     _, alive = await asyncio.to_thread(psutil.wait_procs, children, 5.0)
