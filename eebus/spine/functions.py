@@ -11,6 +11,7 @@ from typing import get_args
 
 import msgspec
 
+from eebus.errors import LocalError
 from eebus.jsonform import Record
 from eebus.spine.model import (
     charging,
@@ -165,12 +166,45 @@ _SPECS = (
     _list(charging.IncentiveTableData),
 )
 
-FUNCTIONS: Mapping[str, FunctionSpec] = MappingProxyType({spec.name: spec for spec in _SPECS})
+_BY_NAME: dict[str, FunctionSpec] = {spec.name: spec for spec in _SPECS}
+_BY_TYPE: dict[type[Record], FunctionSpec] = {spec.data: spec for spec in _SPECS}
+
+FUNCTIONS: Mapping[str, FunctionSpec] = MappingProxyType(_BY_NAME)
 """All known functions by their name on the wire."""
 
-_SPEC_BY_TYPE: Mapping[type[Record], FunctionSpec] = {spec.data: spec for spec in _SPECS}
+
+def declare_object(data: type[Record]) -> FunctionSpec:
+    """Make a function known whose data is one object; its name follows from the name of the record.
+
+    Call it while the program is loaded, before peers connect. Raises LocalError when the name is taken.
+    """
+    return _declare(_object(data))
+
+
+def declare_list(
+    data: type[Record],
+    *keys: str,
+    also: tuple[str, ...] = (),
+    permit: str | None = None,
+    time: str | None = None,
+) -> FunctionSpec:
+    """Make a function known whose data is a list.
+
+    `keys` are the fields that identify an item, `also` further fields that filters may select by, `permit`
+    the flag without which a client must not write an item, `time` the field that a span of time selects by.
+    Raises LocalError as :func:`declare_object`.
+    """
+    return _declare(_list(data, *keys, also=also, permit=permit, time=time))
+
+
+def _declare(spec: FunctionSpec) -> FunctionSpec:
+    if spec.name in _BY_NAME:
+        raise LocalError(f"the function '{spec.name}' is known already")
+    _BY_NAME[spec.name] = spec
+    _BY_TYPE[spec.data] = spec
+    return spec
 
 
 def spec_of(data: Record) -> FunctionSpec:
     """The function whose data this is. Raises KeyError for a record that is no function data."""
-    return _SPEC_BY_TYPE[type(data)]
+    return _BY_TYPE[type(data)]
