@@ -167,7 +167,7 @@ def _is_self_imposed(status: DirectionStatus) -> bool:
 def _lane(lane: LaneStatus, language: Language) -> Json:
     reason = lane.standing if lane.why is None else lane.why
     return {
-        f"{lane.direction}_setpoint_w": _watts(lane.setpoint_w) if lane.bounded else None,
+        f"{lane.direction}_setpoint_w": _watts(lane.setpoint_w),
         f"{lane.direction}_setpoint_reason": _text(reason.text) or None,
         f"{lane.direction}_following": following_word(lane.obedience, language),
     }
