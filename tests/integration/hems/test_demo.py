@@ -30,7 +30,7 @@ async def _start(folder: Path, *arguments: str) -> asyncio.subprocess.Process:
 async def _both_simulators(process: asyncio.subprocess.Process) -> list[psutil.Process]:
     """The processes of the house and of the Steuerbox, as soon as both run."""
     async with asyncio.timeout(20.0):
-        while len(children := psutil.Process(process.pid).children(recursive=True)) < 2:
+        while len(children := psutil.Process(process.pid).children(recursive=True)) < 2:  # noqa: ASYNC110  # no event tells
             await asyncio.sleep(0.05)
     return children
 
