@@ -5,6 +5,7 @@ key in state.db a card in plain text (`identity.txt`) tells people what the inst
 lost or foreign state.db is noticed by: a key that does not fit the card is refused.
 """
 
+import logging
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,12 +14,14 @@ from pathlib import Path
 from eebus.clock import Clock
 from eebus.errors import LocalError
 from eebus.ids import ShipId, Ski, group_ski, parse_ship_id, parse_ski
-from eebus.ship.identity import Identity, load_identity, make_identity
+from eebus.ship.identity import Identity, expires_at, load_identity, make_identity
 from eebus.ship.service import PairingOffer, ServiceDescription, qr_text
 from hems.config import Configuration
 from hems.data_dir import held_data_dir
 from hems.store.disk import Disk
 from hems.store.state import StateStore
+
+_logger = logging.getLogger(__name__)
 
 CARD_NAME = "identity.txt"
 _ENERGY_MANAGEMENT_SYSTEM = 2
@@ -114,6 +117,8 @@ async def claim_identity(
         )
     identity = stored or make_identity(_COMMON_NAME, now=clock.utc_now())
     _check(identity, registered, card_path)
+    for warning in expiry_warning(expires_at(identity), clock.utc_now()):
+        _logger.warning("%s", warning)
     if stored is None:
         await store.put_identity(identity)
     if registered is None:

@@ -248,3 +248,14 @@ def test_the_end_of_the_certificate_is_told_a_year_before(days: int, told: str) 
 def test_our_own_certificates_last_for_decades() -> None:
     now = FakeClock().utc_now()
     assert expires_at(make_identity("x", now=now)) > now + timedelta(days=40 * 365)
+
+
+async def test_the_last_year_of_the_certificate_is_told_at_every_start(
+    configuration: Configuration, caplog: pytest.LogCaptureFixture
+) -> None:
+    await open_vault(configuration, FakeClock())
+    assert "certificate" not in caplog.text
+    late = FakeClock()
+    late.advance((50 * 365 - 100) * 86400.0)
+    await open_vault(configuration, late)
+    assert "The certificate of this gateway ends on" in caplog.text

@@ -1,0 +1,43 @@
+"""What the Steuerbox reads of a running gateway beside the grid power: optional values, single devices."""
+
+from pathlib import Path
+
+from eebus.usecases.monitoring_data import Quantity
+from tests.integration.hems.support import (
+    eventually,
+    running_gateway,
+    simulated_house,
+    trusted_box,
+    write_configuration,
+)
+
+
+async def test_MGCP_SCE5_to_7_values_that_the_meter_has_are_served_without_configuration(
+    tmp_path: Path,
+) -> None:
+    async with (
+        simulated_house(load_w=2000.0) as house,
+        running_gateway(write_configuration(tmp_path, house.port)) as run,
+        trusted_box(run) as box,
+    ):
+        wanted = {Quantity.POWER, Quantity.VOLTAGE_A, Quantity.CURRENT_C, Quantity.FREQUENCY}
+        await eventually(lambda: wanted <= box.grid_values(run.ski).keys())
+        values = box.grid_values(run.ski)
+        assert 200.0 < values[Quantity.VOLTAGE_A] < 260.0
+        assert 49.0 < values[Quantity.FREQUENCY] < 51.0
+        assert box.unit_values(run.ski) == {}
+
+
+async def test_MPC_each_device_reports_on_an_entity_of_its_own_when_that_is_wished(tmp_path: Path) -> None:
+    async with simulated_house(sun_w=6000.0) as house:
+        path = write_configuration(tmp_path, house.port, eebus="report_devices: true")
+        async with running_gateway(path) as run, trusted_box(run) as box:
+            await eventually(
+                lambda: (
+                    len(box.unit_values(run.ski)) == 2
+                    and all(Quantity.POWER in values for values in box.unit_values(run.ski).values())
+                )
+            )
+            powers = [values[Quantity.POWER] for _, values in sorted(box.unit_values(run.ski).items())]
+            assert powers[0] >= 0.0
+            assert powers[1] < -1000.0
