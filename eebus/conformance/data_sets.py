@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from eebus.conformance.sheet import Sheet
-from eebus.usecases.limitation import LPC, Profile
+from eebus.conformance.wire import LPC, LimitationWire
 
 WRONG_SIGN_W: Final = -1000.0
 DURATION_TOO_SHORT_S: Final = 6840.0
@@ -20,7 +20,7 @@ class LimitationSets:
     """The values of one limitation use case."""
 
     sheet: Sheet
-    profile: Profile
+    profile: LimitationWire
 
     def limit_w(self, number: int) -> float:
         """APCL_nn or APPL_nn."""

@@ -8,14 +8,13 @@ from eebus.conformance.catalogue import CaseEntry
 from eebus.conformance.device import DeviceUnderTest
 from eebus.conformance.sheet import Sheet, written
 from eebus.conformance.tester.ship import ShipPeer
+from eebus.conformance.wire import LPC, LPP, MGCP, MPC, LimitationWire, MonitoringWire
 from eebus.errors import LocalError
-from eebus.usecases.limitation import LPC, LPP, Profile
-from eebus.usecases.monitoring_data import MGCP, MPC, MonitoringProfile
 
 AS_SERVER: Final = "as server"
 AS_CLIENT: Final = "as client"
-_LIMITATION: Final[Mapping[str, Profile]] = {"LPC": LPC, "LPP": LPP}
-_MONITORING: Final[Mapping[str, MonitoringProfile]] = {"MPC": MPC, "MGCP": MGCP}
+_LIMITATION: Final[Mapping[str, LimitationWire]] = {"LPC": LPC, "LPP": LPP}
+_MONITORING: Final[Mapping[str, MonitoringWire]] = {"MPC": MPC, "MGCP": MGCP}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +28,7 @@ class Stage:
     """Which of the data sets of the case this run uses; empty when there is only one."""
 
     @property
-    def limitation(self) -> Profile:
+    def limitation(self) -> LimitationWire:
         """The limitation use case of this run; for a SPINE case the declared one, or that of the data set."""
         if self.entry.layer in _LIMITATION:
             return _LIMITATION[self.entry.layer]
@@ -37,7 +36,7 @@ class Stage:
         return _LIMITATION[named or written(self.sheet.section("SPINE")["PAR_limitationUseCase"])]
 
     @property
-    def monitoring(self) -> MonitoringProfile:
+    def monitoring(self) -> MonitoringWire:
         """The monitoring use case of the case."""
         return _MONITORING[self.entry.layer]
 

@@ -421,7 +421,7 @@ async def rts_004(stage: Stage) -> None:
     guard = await connect_guard(stage)
     await _scenarios_1_to_3(stage, guard)
     guard.peer.version = FUTURE_VERSION
-    value = to_scaled(_test_values(stage)[1] * stage.limitation.wire_sign)
+    value = to_scaled(_test_values(stage)[1] * stage.limitation.sign)
     number = await guard.write_number(value, unknown=(("elementOfTheFuture", "42"),))
     check(number == ACK, f"a write with an unknown element was refused with {number}")
 
@@ -430,7 +430,7 @@ async def rts_004(stage: Stage) -> None:
 async def rts_005(stage: Stage) -> None:
     guard = await connect_guard(stage)
     await _scenarios_1_to_3(stage, guard)
-    sign = stage.limitation.wire_sign
+    sign = stage.limitation.sign
     check(
         await guard.write_number(ScaledNumber(number=4201 * sign, scale=-1)) == ACK, "the limit was refused"
     )

@@ -10,6 +10,7 @@ from eebus.conformance.tester.ship import ANSWER_S, ShipPeer
 from eebus.conformance.tester.spine import TESTER_ADDRESS, SpinePeer
 from eebus.conformance.tester.tree import bind, discover, server_of, subscribe
 from eebus.conformance.verdict import CaseFailed, check
+from eebus.conformance.wire import FAILSAFE_DURATION_KEY, LIMITATIONS, LIMITS, LimitationWire, announce
 from eebus.jsonform import Record
 from eebus.spine.datagram import Filter, command_for
 from eebus.spine.device import LocalDevice, LocalFeature, RemoteFeature
@@ -28,14 +29,12 @@ from eebus.spine.model.load_control import (
 )
 from eebus.spine.update import PARTIAL, delete_filter
 from eebus.spine.values import format_duration, parse_duration, to_float, to_scaled
-from eebus.usecases.announcement import announce
-from eebus.usecases.limitation import FAILSAFE_DURATION_KEY, PROFILES, Profile
 
 ACK: Final = 0
 _SUBSCRIPTION_S: Final = 60.0
 _CLIENTS: Final = ("LoadControl", "DeviceConfiguration", "DeviceDiagnosis", "ElectricalConnection")
 _BOUND: Final = ("LoadControl", "DeviceConfiguration")
-_LIMITS: Final = FUNCTIONS["loadControlLimitListData"]
+_LIMITS: Final = FUNCTIONS[LIMITS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +85,7 @@ class GuardTester:
     """An energy guard that sends only what a step says, unless its heartbeat is put in the background."""
 
     def __init__(
-        self, ship: ShipPeer, dut: DeviceUnderTest, profile: Profile, layout: GuardLayout | None = None
+        self, ship: ShipPeer, dut: DeviceUnderTest, profile: LimitationWire, layout: GuardLayout | None = None
     ) -> None:
         layout = layout or GuardLayout()
         self.profile = profile
@@ -101,8 +100,8 @@ class GuardTester:
             else:
                 odd = guard.add_feature(layout.client_type, "client")
                 self.clients.append(dict.fromkeys(_CLIENTS, odd))
-            for each in PROFILES:
-                announce(device, guard, "EnergyGuard", each.use_case, (1, 2, 3, 4))
+            for each in LIMITATIONS:
+                announce(device, guard, "EnergyGuard", each.use_case, {1, 2, 3, 4})
         self.peer = SpinePeer(ship, dut, device)
         self.heartbeats = [TesterHeartbeat(self.peer, add_heartbeat(guard)) for guard in guards]
         self._servers: dict[str, RemoteFeature] = {}
@@ -196,7 +195,7 @@ class GuardTester:
             limit_id=self._limit_id,
             is_limit_active=message.active,
             time_period=period,
-            value=to_scaled(value_w * self.profile.wire_sign) if message.value else None,
+            value=to_scaled(value_w * self.profile.sign) if message.value else None,
         )
         filters: tuple[Filter, ...] = (PARTIAL,)
         if message.duration == "delete":
@@ -241,7 +240,7 @@ class GuardTester:
     async def limit_value_w(self) -> float | None:
         """The magnitude that reads now; negative with the wrong sign."""
         watts = to_float((await self.limit()).value)
-        return None if watts is None else watts * self.profile.wire_sign
+        return None if watts is None else watts * self.profile.sign
 
     async def failsafe_limit_w(self) -> float | None:
         """The failsafe limit as it reads now."""

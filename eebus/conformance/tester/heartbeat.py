@@ -3,6 +3,7 @@
 from typing import Final
 
 from eebus.conformance.tester.spine import SpinePeer
+from eebus.conformance.wire import HEARTBEAT
 from eebus.spine.datagram import command_for
 from eebus.spine.device import READ, LocalEntity, LocalFeature
 from eebus.spine.model.common import Classifier, FeatureAddress
@@ -10,7 +11,6 @@ from eebus.spine.model.device import DeviceDiagnosisHeartbeatData
 
 BACKGROUND_S: Final = 30.0
 """Interval of heartbeats that run in the background."""
-_FUNCTION: Final = "deviceDiagnosisHeartbeatData"
 
 
 class TesterHeartbeat:
@@ -58,7 +58,7 @@ class TesterHeartbeat:
 
 def add_heartbeat(entity: LocalEntity) -> LocalFeature:
     """A heartbeat server on an entity of the tester."""
-    return entity.add_feature("DeviceDiagnosis", "server", {_FUNCTION: READ})
+    return entity.add_feature("DeviceDiagnosis", "server", {HEARTBEAT: READ})
 
 
 def heartbeat_times(peer: SpinePeer) -> list[float]:

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from typing import cast
 
 from eebus.conformance.device import DeviceUnderTest
-from eebus.conformance.tester.meter import FACTOR_KEY
-from eebus.conformance.tester.points import measurement_id, point_of
+from eebus.conformance.tester.points import measurement_id
 from eebus.conformance.tester.ship import ShipPeer
 from eebus.conformance.tester.spine import TESTER_ADDRESS, SpinePeer
 from eebus.conformance.tester.tree import discover, server_of, subscribe
 from eebus.conformance.verdict import CaseFailed, check
+from eebus.conformance.wire import FACTOR_KEY, MonitoringWire, announce
 from eebus.spine.device import LocalDevice, RemoteDevice, RemoteFeature
 from eebus.spine.model.common import Classifier
 from eebus.spine.model.device import (
@@ -23,8 +23,7 @@ from eebus.spine.model.measurement import (
     MeasurementListData,
 )
 from eebus.spine.values import to_float
-from eebus.usecases.announcement import announce
-from eebus.usecases.monitoring_data import MonitoringProfile, Quantity
+from eebus.usecases.monitoring_data import Quantity
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +37,14 @@ class Shown:
 class MeterReaderTester:
     """Subscribes to the measurements and reads when a case says so."""
 
-    def __init__(self, ship: ShipPeer, dut: DeviceUnderTest, profile: MonitoringProfile) -> None:
+    def __init__(self, ship: ShipPeer, dut: DeviceUnderTest, profile: MonitoringWire) -> None:
         self.profile = profile
         device = LocalDevice(TESTER_ADDRESS, "ElectricitySupplySystem")
         entity = device.add_entity("GridGuard")
         self._clients = {
             kind: entity.add_feature(kind, "client") for kind in ("Measurement", "ElectricalConnection")
         }
-        announce(device, entity, "MonitoringAppliance", profile.use_case, (1, 2, 3, 4, 5, 6, 7))
+        announce(device, entity, "MonitoringAppliance", profile.use_case, {1, 2, 3, 4, 5, 6, 7})
         self.peer = SpinePeer(ship, dut, device)
         self._remote = RemoteDevice()
         self._servers: dict[str, RemoteFeature] = {}
@@ -55,7 +54,7 @@ class MeterReaderTester:
     async def set_up(self) -> "MeterReaderTester":
         """Discover, subscribe and read the descriptions. Raises CaseFailed when the device refuses."""
         self._remote = remote = await discover(self.peer)
-        actor = self.profile.server_actors[0]
+        actor = self.profile.actor
         for kind, client in self._clients.items():
             self._servers[kind] = server_of(remote, self.profile.use_case, actor, kind)
             number = await subscribe(self.peer, client.address, self._servers[kind])
@@ -91,7 +90,7 @@ class MeterReaderTester:
     async def factor(self) -> tuple[float, str | None]:
         """The PV feed-in limitation factor and its unit. Raises CaseFailed when it cannot be read."""
         server = server_of(
-            self._remote, self.profile.use_case, self.profile.server_actors[0], "DeviceConfiguration"
+            self._remote, self.profile.use_case, self.profile.actor, "DeviceConfiguration"
         ).address
         described = cast(
             DeviceConfigurationKeyValueDescriptionListData,
@@ -121,7 +120,7 @@ class MeterReaderTester:
         return [item for item in shown if item is not None]
 
     def _find(self, quantity: Quantity, data: MeasurementListData) -> Shown | None:
-        number = measurement_id(point_of(self.profile, quantity), self._described, self._parameters)
+        number = measurement_id(self.profile.value(quantity), self._described, self._parameters)
         if number is None:
             raise CaseFailed(f"the device does not describe {quantity}")
         items: tuple[MeasurementData, ...] = data.measurement_data or ()

@@ -1,22 +1,17 @@
 """Measured values on the wire: which item of a partner's lists is which value."""
 
+from eebus.conformance.wire import Measured
 from eebus.spine.model.electrical_connection import (
     ElectricalConnectionParameterDescriptionData,
     ElectricalConnectionParameterDescriptionListData,
 )
 from eebus.spine.model.measurement import MeasurementDescriptionListData
-from eebus.usecases.monitoring_data import DataPoint, MonitoringProfile, Quantity
 
 _BETWEEN = ("a", "b", "c")
 
 
-def point_of(profile: MonitoringProfile, quantity: Quantity) -> DataPoint:
-    """How a value looks on the wire."""
-    return next(point for point in profile.points if point.quantity is quantity)
-
-
 def measurement_id(
-    point: DataPoint,
+    point: Measured,
     described: MeasurementDescriptionListData,
     parameters: ElectricalConnectionParameterDescriptionListData,
 ) -> int | None:
@@ -36,7 +31,7 @@ def measurement_id(
     return None
 
 
-def _is_phase(point: DataPoint, parameter: ElectricalConnectionParameterDescriptionData | None) -> bool:
+def _is_phase(point: Measured, parameter: ElectricalConnectionParameterDescriptionData | None) -> bool:
     if point.phases is None or point.phases == "abc":
         return True
     if parameter is None or parameter.ac_measured_phases != point.phases:

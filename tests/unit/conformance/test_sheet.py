@@ -6,8 +6,8 @@ from eebus.conformance.catalogue import LAYERS, TOTAL, catalogue
 from eebus.conformance.data_sets import LimitationSets
 from eebus.conformance.own import GATEWAY, OWN_DEVICES
 from eebus.conformance.sheet import RECOMMENDED, excluding, make_sheet
+from eebus.conformance.wire import LPC, LPP
 from eebus.errors import LocalError
-from eebus.usecases.limitation import LPC, LPP
 
 
 def test_the_catalogue_is_complete() -> None:
