@@ -179,9 +179,17 @@ class ValueLimiter(Limiter):
                 held_w = None if held is None else held.power_w
                 return Readback(written_w=written_w, held_w=held_w, confirmed=held is not None)
         raise WriteRefused(
-            f"{self._tools.name}: {value:g} was written to register {self._control.write.addr}, but it holds "
-            f"{self._registers.number(verify.point)}; look for another controller or a lock in the device"
+            f"{self._tools.name}: {self._difference(value)}; look for another controller or a lock in the "
+            "device"
         )
+
+    def _difference(self, value: float) -> str:
+        mode = self._control.mode
+        if mode is not None and self._mode_now(mode) != self._mode_told:
+            told, shown = self._mode_told, self._mode_now(mode)
+            return f"{told:g} was written to register {mode.write.addr}, but it holds {shown}"
+        shown = self._registers.number(self._control.verify.point)
+        return f"{value:g} was written to register {self._control.write.addr}, but it holds {shown}"
 
     def _proofs(self, value: float) -> list[str]:
         mode = self._control.mode

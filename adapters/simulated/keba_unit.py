@@ -90,7 +90,7 @@ class KebaUnit(SimulatedUnit):
         if function not in (_READ_HOLDING, _WRITE_SINGLE):
             return ExcCodes.ILLEGAL_FUNCTION
         is_read = function == _READ_HOLDING
-        if is_read and (count != _VALUE_REGISTERS or address % 2 or address in self._writable()):
+        if is_read and (count != _VALUE_REGISTERS or address % 2):
             return ExcCodes.ILLEGAL_ADDRESS
         return self._refuses_haste(is_read)
 

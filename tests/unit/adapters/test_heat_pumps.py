@@ -113,6 +113,22 @@ async def test_luxtronik_that_clips_is_caught() -> None:
             await device.write(limit(1_000.0))
 
 
+async def test_luxtronik_whose_limit_does_not_count_is_caught() -> None:
+    """The value stands in its register, but the mode stays off: no limit."""
+
+    class WithoutMode(RegisterPeer):
+        def _write(self, function: int, address: int, values: tuple[int, ...]) -> bytes:
+            answer = super()._write(function, address, values)
+            self.registers[10040] = 0
+            return answer
+
+    peer = WithoutMode({10040: 0, 10041: 300})
+    async with tcp_stub(peer.answer) as stub, site() as place:
+        place.port = stub.port
+        with pytest.raises(WriteRefused, match="2 was written to register 10040, but it holds 0"):
+            await heat_pump(place, "luxtronik").write(limit(2_000.0))
+
+
 # By contact.
 
 
@@ -128,6 +144,13 @@ async def test_sg_ready_knows_two_states_and_takes_the_lower_one_for_any_limit_b
         assert (readback.written_w, readback.held_w, readback.confirmed) == (0.0, 0.0, True)
         assert ceiling_w(place) == 0.0
         assert (await device.read()).ceilings_w == {CONSUMPTION: 0.0}
+
+
+async def test_sg_ready_a_limit_at_its_type_plate_leaves_it_normal() -> None:
+    async with site(SG_READY) as place:
+        device = heat_pump(place, "sg-ready-relays", nameplate_w=3_000)
+        readback = await device.write(limit(3_000.0))
+        assert (readback.written_w, readback.held_w, readback.confirmed) == (3_000.0, None, True)
 
 
 async def test_sg_ready_release_waits_for_the_least_time_and_a_limit_does_not() -> None:
