@@ -80,6 +80,8 @@ async def run_gateway(
             if gateway.broker is not None:
                 tasks.create_task(_serve_mqtt(gateway, configuration, time, northbound_stop), name="MQTT")
             _run_control(gateway, time, tasks)
+            for name, job in gateway.limit_jobs().items():
+                tasks.create_task(keep_running(name, job, clock=time), name=name)
             if configuration.devices:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(gateway.acted.wait(), _FIRST_WRITE_WAIT_S)
@@ -96,6 +98,7 @@ async def run_gateway(
             manager.stopping()
             gateway.node.stop()
             await asyncio.wait([node], timeout=_GOODBYE_WAIT_S)
+            gateway.stop_limits()
             await gateway.control.shutdown(gateway.control.limited)
             northbound_stop.set()
         gateway.stopping()

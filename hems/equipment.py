@@ -8,7 +8,8 @@ from adapters.settings import AdapterSettings, SettingsError
 from eebus.clock import SystemClock
 from eebus.ids import Ski
 from hems.config import METER_NAME, Configuration, KeyPath
-from hems.devices import Device, Meter
+from hems.devices import Contacts, Device, Meter
+from hems.limit_sources import wiring_of
 from hems.northbound.mqtt.making import make_broker
 
 
@@ -24,6 +25,14 @@ def make_meter(configuration: Configuration, registry: Registry, context: Contex
     """The meter at the grid connection point, if there is one. Raises SettingsError like `make_devices`."""
     settings = configuration.grid_connection_point.meter
     return None if settings is None else registry.make_meter(METER_NAME, _known(settings), context)
+
+
+def make_contacts(configuration: Configuration, registry: Registry, context: Context) -> tuple[Contacts, ...]:
+    """The contacts of each group of relays. Raises SettingsError like `make_devices`."""
+    return tuple(
+        registry.make_contacts(settings.name, _known(settings.adapter), context)
+        for settings in configuration.relays
+    )
 
 
 def unconnected(configuration: Configuration) -> Context:
@@ -46,6 +55,30 @@ def settings_that_cannot_work(
         make_meter(configuration, registry, context)
     except SettingsError as error:
         yield ("grid_connection_point", "meter"), str(error)
+    yield from _relays_that_cannot_work(configuration, registry, context)
+
+
+def _relays_that_cannot_work(
+    configuration: Configuration, registry: Registry, context: Context
+) -> Iterator[tuple[KeyPath, str]]:
+    for index, settings in enumerate(configuration.relays):
+        path: KeyPath = ("relays", index)
+        try:
+            contacts = registry.make_contacts(settings.name, _known(settings.adapter), context)
+        except SettingsError as error:
+            yield (*path, "adapter"), str(error)
+            continue
+        needed = wiring_of(settings, 0.0).inputs
+        missing = [name for name in needed if name not in contacts.inputs]
+        if missing:
+            yield (
+                (*path, "adapter"),
+                f"the wiring '{settings.wiring}' needs the inputs {', '.join(needed)}; "
+                f"missing: {', '.join(missing)}",
+            )
+        unknown = [name for name in settings.inputs if name not in needed]
+        if unknown:
+            yield (*path, "inputs", unknown[0]), f"the wiring '{settings.wiring}' has no such input"
 
 
 def _known(settings: object) -> AdapterSettings:

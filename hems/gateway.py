@@ -6,7 +6,7 @@ state is recorded, the devices are told, and only then does the answer leave.
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from adapters.context import Context
@@ -22,17 +22,21 @@ from eebus.usecases.house import build_stack
 from eebus.usecases.limitation import Direction
 from eebus.usecases.monitoring import MonitoringServer
 from hems import __version__
-from hems.config import Configuration
+from hems.config import Configuration, DeviceSettings
+from hems.control.allocation import Strategy
+from hems.control.budget import Convention
 from hems.control.loop import Controlled, ControlLoop
 from hems.control.progress import Milestone, Progress
-from hems.control.rules import Traits
+from hems.control.rules import Traits, spread_over
 from hems.control.status import ControlStatus
-from hems.counting import count_house
+from hems.counting import HouseCount, count_house
 from hems.devices import Device
 from hems.eebus_side import make_gateway, node_settings, sub_meters_of
-from hems.equipment import make_devices, make_meter
+from hems.equipment import make_contacts, make_devices, make_meter
 from hems.explanation import fallback_proofs
 from hems.journal.orders import OrderRecorder
+from hems.limit_sources import LimitSources
+from hems.limits.ceilings import Basis, Ceiling
 from hems.limits.sources.eebus import ceiling_of
 from hems.limits.sources.user import user_ceiling
 from hems.metering.connection import connection_point
@@ -40,7 +44,7 @@ from hems.metering.energies import Energies
 from hems.metering.measurements import Measurements
 from hems.northbound.home_assistant.site import Site
 from hems.northbound.moment import Moment
-from hems.northbound.mqtt.making import appliances_of, make_broker, site_of, takes_own_limit
+from hems.northbound.mqtt.making import appliances_of, make_broker, site_of
 from hems.northbound.refusal import RequestRefused
 from hems.northbound.view import (
     Instant,
@@ -49,6 +53,7 @@ from hems.northbound.view import (
     meter_json,
     orders_json,
     pairing_json,
+    sources_json,
     warnings_of,
 )
 from hems.pairing_service import PairingSwitch
@@ -107,17 +112,21 @@ class RunningGateway:
         self._measurements = Measurements()
         self._energies = Energies(stored.energies)
         self._energies_on_disk = _totals_wh(self._energies)
-        self._own_limit_w = stored.own_limit_w if takes_own_limit(configuration) else None
+        self._own_limit_w = stored.own_limit_w
         self._recorder = OrderRecorder(records.append, clock, self._energies)
         self.control = ControlLoop(
-            devices=_in_priority_order(configuration, devices, self._count.controllable),
+            devices=_in_priority_order(configuration, devices, self._count),
             meter=make_meter(configuration, registry, self.context),
             clock=clock,
             measurements=self._measurements,
             energies=self._energies,
             on_cycle=self._cycle_completed,
             on_progress=self._progress,
+            strategy=Strategy(configuration.rules.strategy),
+            convention=Convention(configuration.rules.convention),
         )
+        contacts = make_contacts(configuration, registry, self.context)
+        self._sources = LimitSources(configuration, self._count, contacts, clock, self._take_ceilings)
         self._eebus = make_gateway(
             configuration, identity.ski, stored.failsafe, sub_meters=sub_meters_of(devices)
         )
@@ -143,6 +152,8 @@ class RunningGateway:
     async def enter_init(self) -> None:
         """Power-up: the failsafe limit is in force for the devices from now on, before any communication."""
         self._recorder.close_unfinished(await self._records.open_events())
+        self._take_ceilings(self._sources.start(self._clock.monotonic()))
+        self.control.promise(self._sources.promised_w())
         if self._own_limit_w is not None:
             self._take_own_limit(self._own_limit_w, "an earlier command")
         await self._pairing_switch.begin()
@@ -164,7 +175,7 @@ class RunningGateway:
             case LimitStateChanged():
                 self._reasons[event.direction] = event.reason
                 self._recorder.state_changed(event)
-                self.control.new_ceilings([ceiling_of(event)])
+                self.control.new_ceilings([ceiling_of(event, self._production_basis)])
 
     def _progress(self, progress: Progress) -> None:
         self._recorder.progress(progress)
@@ -176,9 +187,39 @@ class RunningGateway:
         for observer in self._observers:
             observer(event)
 
+    def _take_ceilings(self, ceilings: Sequence[Ceiling]) -> None:
+        """Sources beside EEBUS have changed what they bound."""
+        if not ceilings:
+            return
+        for ceiling in ceilings:
+            _logger.info("%s", ceiling.reason.text)
+            self._recorder.ceiling_changed(ceiling)
+            self._tell(ceiling)
+        self.control.new_ceilings(ceilings)
+
+    @property
+    def _production_basis(self) -> Basis:
+        """What a production limit of the Steuerbox means, by the configuration."""
+        at_inverter = self._configuration.rules.production_limit_at == "inverter"
+        return Basis.INVERTER if at_inverter else Basis.FEED_IN
+
+    def limit_jobs(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        """What reads the relays, by name; each is to be supervised and ends after `stop_limits`."""
+        names = [settings.name for settings in self._configuration.relays]
+        return {
+            f"relays {name}": runner.run for name, runner in zip(names, self._sources.runners, strict=True)
+        }
+
+    def stop_limits(self) -> None:
+        """No relay is read any more."""
+        for runner in self._sources.runners:
+            runner.bell.stop()
+
     def _cycle_completed(self) -> None:
-        """A sign of life for the box and the service manager; the newest readings for the box."""
+        """A sign of life for the box and the service manager; what time has changed; the newest readings."""
         now = self._clock.monotonic()
+        self._take_ceilings(self._sources.due(now))
+        self.control.promise(self._sources.promised_w())
         self._eebus.controllable_system.feed(now)
         self._service_manager.alive()
         readings = readings_of(connection_point(self._measurements, self._energies, now))
@@ -262,6 +303,9 @@ class RunningGateway:
             "limits": limits_json(system, self._reasons, instant),
             "failsafe_duration_s": system.failsafe_duration_s,
             "sending_heartbeats": system.sending_heartbeats,
+            "sources": sources_json(control),
+            "own_limit_w": self._own_limit_w,
+            "minimum_power_w": None if self._count.minimum.ems is None else self._count.minimum.ems.power_w,
             "meter": meter_json(control),
             "devices": [device_json(device) for device in control.devices],
             "pairing_requests": len(snapshot.pairing_requests),
@@ -345,18 +389,29 @@ class RunningGateway:
     def _warnings(self, control: ControlStatus) -> list[str]:
         found = warnings_of(control)
         found += [proof.reason.text for proof in self._proofs if not proof.holds]
+        found += self._sources.troubles()
         found += self._records.troubles()
         found += expiry_warning(self._certificate_ends, self._clock.utc_now())
         return found
 
 
 def _in_priority_order(
-    configuration: Configuration, devices: Sequence[Device], controllable: frozenset[str]
+    configuration: Configuration, devices: Sequence[Device], count: HouseCount
 ) -> list[Controlled]:
     """The devices with what the configuration says about them; the first is served first."""
     pairs = zip(configuration.devices, devices, strict=True)
     ordered = sorted(pairs, key=lambda pair: pair[0].priority)
-    return [Controlled(device, Traits(device.name in controllable)) for _, device in ordered]
+    return [Controlled(device, _traits(settings, count)) for settings, device in ordered]
+
+
+def _traits(settings: DeviceSettings, count: HouseCount) -> Traits:
+    return Traits(
+        controllable=settings.name in count.controllable,
+        direct=settings.name in count.direct,
+        need=settings.need,
+        rank=settings.priority,
+        spread=spread_over(settings.phases),
+    )
 
 
 def _totals_wh(energies: Energies) -> dict[str, float]:

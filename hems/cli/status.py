@@ -36,6 +36,7 @@ def lines(status_: dict[str, Any]) -> list[tuple[str, str]]:
         ("Steuerbox", _box(status_["control_box"])),
     ]  # fmt: skip
     found += [(_LABELS[limit["direction"]], _limit(limit)) for limit in status_["limits"]]
+    found += [(_LABELS[s["direction"]], f"{s['source']}: {s['reason']}") for s in _further(status_)]
     if status_["meter"] is not None:
         found.append(("Grid meter", _aged(status_["meter"])))
     for device in status_["devices"]:
@@ -48,6 +49,15 @@ def lines(status_: dict[str, Any]) -> list[tuple[str, str]]:
         found.append(("Pairing", f"{count} peer{'s' if count > 1 else ''} asking; see: hems pair list"))
     found += [("Attention", text) for text in status_["warnings"]]
     return found
+
+
+def _further(status_: dict[str, Any]) -> list[dict[str, Any]]:
+    """The sources beside EEBUS that bound something now."""
+    return [
+        source
+        for source in status_["sources"]
+        if source["limit_w"] is not None and not source["source"].startswith("eebus/")
+    ]
 
 
 def _box(box: dict[str, Any]) -> str:

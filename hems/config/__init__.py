@@ -1,5 +1,16 @@
 """The configuration file: read, checked as a whole, and explained when something is wrong."""
 
+from hems.config.limit_models import (
+    GenerationSettings,
+    ProgrammeSettings,
+    ProtectionSettings,
+    RelayInputSettings,
+    RelayPatternSettings,
+    RelaySettings,
+    RulesSettings,
+    WindowSettings,
+    WishSettings,
+)
 from hems.config.loading import SOCKET_NAME, Examine, load
 from hems.config.mistakes import ConfigError, KeyPath, Mistake
 from hems.config.models import (
@@ -29,6 +40,7 @@ __all__ = [
     "EebusSettings",
     "Examine",
     "FailsafeSettings",
+    "GenerationSettings",
     "GridConnectionPointSettings",
     "HomeAssistantSettings",
     "KeyPath",
@@ -37,8 +49,16 @@ __all__ = [
     "MqttSettings",
     "MqttTlsSettings",
     "PeerSettings",
+    "ProgrammeSettings",
+    "ProtectionSettings",
+    "RelayInputSettings",
+    "RelayPatternSettings",
+    "RelaySettings",
+    "RulesSettings",
     "SiteSettings",
     "SwitchSettings",
+    "WindowSettings",
+    "WishSettings",
     "configuration_model",
     "load",
     "schema_text",

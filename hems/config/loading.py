@@ -13,8 +13,9 @@ from pydantic import ValidationError
 
 from hems.config.document import Document, read_document, read_scalar
 from hems.config.mistakes import ConfigError, KeyPath, Mistake, show_path
-from hems.config.models import METER_NAME, Configuration, Section
+from hems.config.models import METER_NAME, Configuration
 from hems.config.schema import AdapterRegistry, SchemaGuide, configuration_model
+from hems.config.section import Section
 
 _PREFIX = "HEMS__"
 _LONGEST_SOCKET_PATH = 100  # the kernel takes 107 bytes; the rest is reserve for temporary names
@@ -236,7 +237,37 @@ def _relations(data: Mapping[str, object], origins: _Origins) -> list[Mistake]:
         *_double_devices(data, origins),
         *_failsafe_times(data, origins),
         *_nothing_offered(data, origins),
+        *_unknown_devices(data, origins),
+        *_shares_of_nothing(data, origins),
     ]
+
+
+def _unknown_devices(data: Mapping[str, object], origins: _Origins) -> Iterator[Mistake]:
+    """Relays, programmes and wishes name devices; each must be there."""
+    known = [str(name) for _, name in _each(data, ("devices",), "name")]
+    named: list[tuple[KeyPath, object]] = [
+        (("wishes", index, "device"), name) for index, name in _each(data, ("wishes",), "device")
+    ]
+    for section in ("relays", "programmes"):
+        for index, names in _each(data, (section,), "devices"):
+            for place, name in enumerate(names if isinstance(names, list) else ()):
+                named.append(((section, index, "devices", place), name))
+    for path, name in named:
+        if isinstance(name, str) and name not in known:
+            yield origins.mistake(path, f"there is no device '{name}'", _nearest(name, known))
+
+
+def _shares_of_nothing(data: Mapping[str, object], origins: _Origins) -> Iterator[Mistake]:
+    """A percentage of the installed power needs to know that power."""
+    if _get(data, ("generation", "installed_power_w")) is not None:
+        return
+    for index, wiring in _each(data, ("relays",), "wiring"):
+        if wiring in ("four_contacts", "one_hot"):
+            yield origins.mistake(
+                ("relays", index, "wiring"),
+                f"'{wiring}' limits feed-in to percents of an installed power that is not told",
+                "Add generation.installed_power_w",
+            )
 
 
 def _double_names(data: Mapping[str, object], origins: _Origins) -> Iterator[Mistake]:

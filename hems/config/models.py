@@ -6,30 +6,28 @@ messages about mistakes; every number carries its unit and its range.
 
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
+from pydantic import BaseModel, Field, SerializeAsAny
+
+from hems.config.limit_models import (
+    GenerationSettings,
+    ProgrammeSettings,
+    ProtectionSettings,
+    RelaySettings,
+    RulesSettings,
+    WishSettings,
+)
+from hems.config.section import MAX_POWER_W, NAME, Section, unit
 
 METER_NAME = "grid_meter"
 """Name of the meter at the grid connection point; no device may take it."""
 
-_NAME = r"^[a-z][a-z0-9_-]{0,31}$"
 _SKI = r"^[0-9a-fA-F]{4}([ :-]?[0-9a-fA-F]{4}){9}$"
 _TOPIC = r"^[^/#+\s]+(/[^/#+\s]+)*$"
-_MAX_POWER_W = 1_000_000.0
 
 _SHORTEST_FAILSAFE_S = 7_200.0
 _LONGEST_FAILSAFE_S = 86_400.0
-
-
-def _unit(unit: str) -> dict[str, Any]:
-    return {"unit": unit}
-
-
-class Section(BaseModel):
-    """Base of every section: unknown keys are mistakes, values never change after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class SiteSettings(Section):
@@ -57,7 +55,7 @@ class PeerSettings(Section):
     ski: str = Field(pattern=_SKI, description="SKI of the peer: 40 hexadecimal digits, groups allowed.")
     host: str = Field(min_length=1, max_length=253, description="Host name or IP address of the peer.")
     port: int = Field(
-        default=4712, ge=1, le=65_535, description="TCP port of the peer.", json_schema_extra=_unit("port")
+        default=4712, ge=1, le=65_535, description="TCP port of the peer.", json_schema_extra=unit("port")
     )
     path: str = Field(
         default="/ship/", pattern=r"^/\S*$", description="WebSocket path of the peer, beginning with '/'."
@@ -70,30 +68,30 @@ class FailsafeSettings(Section):
     consumption_w: float = Field(
         default=4_200.0,
         ge=0.0,
-        le=_MAX_POWER_W,
+        le=MAX_POWER_W,
         description="Largest draw of all controllable devices while the Steuerbox is silent, in watts.",
-        json_schema_extra=_unit("W"),
+        json_schema_extra=unit("W"),
     )
     production_w: float | None = Field(
         default=None,
         ge=0.0,
-        le=_MAX_POWER_W,
+        le=MAX_POWER_W,
         description="Largest feed-in while the Steuerbox is silent, in watts; null means no cut of feed-in.",
-        json_schema_extra=_unit("W"),
+        json_schema_extra=unit("W"),
     )
     duration_s: float = Field(
         default=_SHORTEST_FAILSAFE_S,
         ge=_SHORTEST_FAILSAFE_S,
         le=_LONGEST_FAILSAFE_S,
         description="How long the failsafe lasts at least, in seconds (2 to 24 hours).",
-        json_schema_extra=_unit("s"),
+        json_schema_extra=unit("s"),
     )
     max_duration_s: float = Field(
         default=_LONGEST_FAILSAFE_S,
         ge=_SHORTEST_FAILSAFE_S,
         le=_LONGEST_FAILSAFE_S,
         description="Longest failsafe duration that the Steuerbox may write, in seconds.",
-        json_schema_extra=_unit("s"),
+        json_schema_extra=unit("s"),
     )
 
 
@@ -140,7 +138,7 @@ class EebusSettings(Section):
         ge=0,
         le=65_535,
         description="TCP port on which the Steuerbox reaches the gateway; 0 takes any free one.",
-        json_schema_extra=_unit("port"),
+        json_schema_extra=unit("port"),
     )
     interfaces: tuple[str, ...] = Field(
         default=(),
@@ -237,7 +235,7 @@ class MqttSettings(Section):
         ge=1,
         le=65_535,
         description="TCP port of the broker; null takes 1883, with `tls` 8883.",
-        json_schema_extra=_unit("port"),
+        json_schema_extra=unit("port"),
     )
     username: str | None = Field(default=None, max_length=128, description="User name at the broker.")
     password_file: Path | None = Field(
@@ -254,7 +252,7 @@ class MqttSettings(Section):
         ge=5,
         le=300,
         description="After one and a half times this silence, in seconds, the broker tells that we are gone.",
-        json_schema_extra=_unit("s"),
+        json_schema_extra=unit("s"),
     )
     base_topic: str = Field(
         default="hems", pattern=_TOPIC, max_length=64, description="Beginning of all topics of the gateway."
@@ -269,7 +267,7 @@ class MqttSettings(Section):
         ge=1.0,
         le=60.0,
         description="Shortest time between two messages with measured values of a device, in seconds.",
-        json_schema_extra=_unit("s"),
+        json_schema_extra=unit("s"),
     )
     commands: bool = Field(
         default=False, description="Take an own limit by MQTT. It can lower a limit, never raise one."
@@ -285,33 +283,36 @@ class GridConnectionPointSettings(Section):
     contractual_consumption_w: float = Field(
         default=24_150.0,
         gt=0.0,
-        le=_MAX_POWER_W,
+        le=MAX_POWER_W,
         description="Largest draw that the grid connection is made for, in watts (3 x 35 A: 24150).",
-        json_schema_extra=_unit("W"),
+        json_schema_extra=unit("W"),
     )
     contractual_production_w: float = Field(
         default=30_000.0,
         ge=0.0,
-        le=_MAX_POWER_W,
+        le=MAX_POWER_W,
         description="Largest feed-in that the grid connection is made for, in watts.",
-        json_schema_extra=_unit("W"),
+        json_schema_extra=unit("W"),
     )
     meter: SerializeAsAny[BaseModel] | None = Field(
         default=None,
         description="The meter there; `type` says how it is reached. Without it no surplus is handed on.",
+    )
+    protection: ProtectionSettings | None = Field(
+        default=None, description="House fuse, phases and unbalance; null leaves them to other protection."
     )
 
 
 class DeviceSettings(Section):
     """One device that the gateway steers."""
 
-    name: str = Field(pattern=_NAME, description="Name of the device: a-z, 0-9, '_' and '-', letter first.")
+    name: str = Field(pattern=NAME, description="Name of the device: a-z, 0-9, '_' and '-', letter first.")
     priority: int = Field(
         default=50,
         ge=1,
         le=100,
         description="Who gets power first while it is scarce: 1 is served before 2.",
-        json_schema_extra=_unit("rank"),
+        json_schema_extra=unit("rank"),
     )
     consumer_class: Literal["charge_point", "heat_pump", "cooling", "storage"] | None = Field(
         default=None,
@@ -321,9 +322,9 @@ class DeviceSettings(Section):
     connection_power_w: float | None = Field(
         default=None,
         ge=0.0,
-        le=_MAX_POWER_W,
+        le=MAX_POWER_W,
         description="Connection power in watts, of a battery that of charging; null takes the type plate.",
-        json_schema_extra=_unit("W"),
+        json_schema_extra=unit("W"),
     )
     commissioned: date | None = Field(
         default=None, description="Day on which it was put into operation: before 2024 it need not take part."
@@ -335,6 +336,19 @@ class DeviceSettings(Section):
     controllable: bool | None = Field(
         default=None,
         description="Whether its draw falls under consumption limits; null decides by § 14a EnWG.",
+    )
+    need: int = Field(
+        default=1,
+        ge=0,
+        le=9,
+        description="Class of need for the strategy `need`: 0 is served before 1.",
+        json_schema_extra=unit("rank"),
+    )
+    phases: tuple[Literal[1, 2, 3], ...] = Field(
+        default=(1, 2, 3),
+        min_length=1,
+        max_length=3,
+        description="Phases that it is connected to; [2] for a single-phase device on the second.",
     )
     adapter: SerializeAsAny[BaseModel] = Field(
         description="How the device is reached; `type` says which way."
@@ -359,4 +373,19 @@ class Configuration(Section):
     )
     devices: tuple[DeviceSettings, ...] = Field(
         default=(), max_length=64, description="The devices that the gateway steers."
+    )
+    rules: RulesSettings = Field(
+        default=RulesSettings(), description="How scarce power is divided and counted."
+    )
+    generation: GenerationSettings | None = Field(
+        default=None, description="The solar plant, for the cap of § 9 EEG and for percents."
+    )
+    relays: tuple[RelaySettings, ...] = Field(
+        default=(), max_length=8, description="Steuerboxes and ripple control receivers with relays."
+    )
+    programmes: tuple[ProgrammeSettings, ...] = Field(
+        default=(), max_length=32, description="Own limits for parts of the week."
+    )
+    wishes: tuple[WishSettings, ...] = Field(
+        default=(), max_length=32, description="What devices are to get first in parts of the week."
     )

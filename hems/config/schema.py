@@ -6,6 +6,7 @@ from typing import Annotated, Any, Protocol, cast
 
 from pydantic import BaseModel, Field, create_model
 
+from hems.config.limit_models import RelaySettings
 from hems.config.mistakes import KeyPath
 from hems.config.models import Configuration, DeviceSettings, GridConnectionPointSettings
 
@@ -23,12 +24,21 @@ class AdapterRegistry(Protocol):
     def meter_settings(self) -> Any:
         """The annotation for the meter at the grid connection point."""
 
+    def contacts_settings(self) -> Any:
+        """The annotation for the `adapter` of a group of relays."""
+
 
 def configuration_model(registry: AdapterRegistry) -> type[Configuration]:
     """The configuration model in which `adapter` and `meter` take the settings of every known adapter."""
     device: Any = _refined(DeviceSettings, adapter=registry.device_settings())
     grid: Any = _refined(GridConnectionPointSettings, meter=registry.meter_settings() | None)
-    root: Any = _refined(Configuration, devices=tuple[device, ...], grid_connection_point=grid)
+    relay: Any = _refined(RelaySettings, adapter=registry.contacts_settings())
+    root: Any = _refined(
+        Configuration,
+        devices=tuple[device, ...],
+        grid_connection_point=grid,
+        relays=tuple[relay, ...],
+    )
     return cast(type[Configuration], root)
 
 

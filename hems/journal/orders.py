@@ -9,6 +9,7 @@ from eebus.usecases.events import LimitKind, LimitStateChanged, OrderReceived
 from hems.control.progress import Milestone, Progress
 from hems.journal.reading import Event
 from hems.journal.record import Entry, RecordValue, Step
+from hems.limits.ceilings import Ceiling, CeilingKind
 from hems.limits.reason import ReasonValue
 from hems.limits.sources.eebus import source_name
 from hems.metering.energies import GRID_CONSUMED, GRID_FED_IN, Energies
@@ -95,6 +96,31 @@ class OrderRecorder:
         if self_imposed and source not in self._open:
             began = self._open[source] = self._begin(self_imposed=True)
             self._step(began, Step.SELF_BEGAN, change.reason, _change_values(change))
+
+    def ceiling_changed(self, ceiling: Ceiling) -> None:
+        """A source other than the control box changed what it bounds. Orders of the grid operator and
+        restrictions that nobody ordered are recorded, apart from each other; wishes and fuses are not.
+        """
+        source, text = ceiling.source, ceiling.reason.text
+        values = {"source": source, "limit_mw": _milli(ceiling.value_w)}
+        ordered = ceiling.kind is CeilingKind.GRID_OPERATOR and ceiling.value_w is not None
+        self_imposed = ceiling.kind is CeilingKind.SELF_IMPOSED and ceiling.value_w is not None
+        running = self._open.get(source)
+        if running is not None and not (self_imposed if running.self_imposed else ordered):
+            step = Step.SELF_ENDED if running.self_imposed else Step.RELEASED
+            self._step(self._open.pop(source), step, text, {**values, **self._readings()})
+            running = None
+        if not ordered and not self_imposed:
+            return
+        if running is not None:
+            running.instruction += 1
+            self._step(running, Step.CHANGED, text, {**values, **self._readings()})
+            return
+        began = self._open[source] = self._begin(self_imposed=self_imposed)
+        first = Step.SELF_BEGAN if self_imposed else Step.RECEIVED
+        self._step(began, first, text, {**values, **self._readings()})
+        if ordered:
+            self._step(began, Step.ACCEPTED, "a contact cannot be refused", {})
 
     def progress(self, progress: Progress) -> None:
         """Control has reached a step; it belongs to the open events of the sources in force."""

@@ -20,9 +20,11 @@ from starlette.routing import Route
 from eebus.errors import LocalError
 from eebus.ids import PeerRole, Ski, parse_ski
 from hems.northbound.refusal import RequestRefused
+from hems.store.errors import StoreError
 
 _GRACE_S = 1
 _MAX_ORDERS = 1000
+_MOST_W = 1_000_000.0
 _ROLES = ", ".join(role.value for role in PeerRole)
 
 Json = Mapping[str, Any]
@@ -51,6 +53,9 @@ class GatewayView(Protocol):
 
     async def remove(self, ski: Ski) -> None:
         """Trust a peer no longer. Raises RequestRefused."""
+
+    def set_own_limit(self, value_w: float | None, channel: str) -> None:
+        """An own limit on consumption; None lifts it. Raises StoreError when it cannot be kept."""
 
     def pairing_service(self) -> Json:
         """The SHIP Pairing Service; with its secret while it is on."""
@@ -102,8 +107,17 @@ def make_application(gateway: GatewayView) -> Starlette:
         await gateway.factory_reset(forget_peers=await _forget_peers(request))
         return JSONResponse(gateway.status())
 
+    async def own_limit(request: Request) -> JSONResponse:
+        value_w = await _own_limit_w(request)
+        try:
+            gateway.set_own_limit(value_w, "a local command")
+        except StoreError as error:
+            raise RequestRefused(str(error)) from error
+        return JSONResponse({"own_limit_w": value_w})
+
     return Starlette(
         routes=[
+            Route("/own-limit", own_limit, methods=["PUT"]),
             Route("/status", status),
             Route("/identity", identity),
             Route("/pairing", pairing),
@@ -169,6 +183,19 @@ async def _forget_peers(request: Request) -> bool:
             400, "confirm the reset with 'confirm': 'factory-reset'; 'forget_peers' is optional"
         )
     return forget
+
+
+async def _own_limit_w(request: Request) -> float | None:
+    problem = "a JSON object with 'limit_w' is needed: watts from 0, or null to lift the limit"
+    try:
+        value = (await request.json())["limit_w"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise HTTPException(400, problem) from error
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0.0 <= value <= _MOST_W:
+        raise HTTPException(400, problem)
+    return float(value)
 
 
 async def _explain(_request: Request, error: Exception) -> JSONResponse:

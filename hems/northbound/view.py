@@ -60,6 +60,22 @@ def _next(status: DirectionStatus, instant: Instant) -> str | None:
     return f"in {remaining_s:.0f} s, {status.next_transition}"
 
 
+def sources_json(control: ControlStatus) -> list[Json]:
+    """Every source of limits with what it bounds now, also those that bound nothing."""
+    return [
+        {
+            "source": ceiling.source,
+            "direction": ceiling.basis.direction.value,
+            "basis": ceiling.basis.value,
+            "kind": ceiling.kind.value,
+            "limit_w": ceiling.value_w,
+            "devices": None if ceiling.devices is None else sorted(ceiling.devices),
+            "reason": ceiling.reason.text,
+        }
+        for ceiling in control.ceilings
+    ]
+
+
 def meter_json(control: ControlStatus) -> Json | None:
     """The grid meter; None without a reading."""
     if control.grid_quality is Quality.MISSING:

@@ -14,7 +14,6 @@ LPC_SOURCE = "eebus/lpc"
 LPP_SOURCE = "eebus/lpp"
 
 _SOURCE = {Direction.CONSUMPTION: LPC_SOURCE, Direction.PRODUCTION: LPP_SOURCE}
-_BASIS = {Direction.CONSUMPTION: Basis.CONTROLLABLE, Direction.PRODUCTION: Basis.FEED_IN}
 _WHAT = {Direction.CONSUMPTION: "consumption", Direction.PRODUCTION: "feed-in"}
 
 
@@ -23,12 +22,16 @@ def source_name(direction: Direction) -> str:
     return _SOURCE[direction]
 
 
-def ceiling_of(change: LimitStateChanged) -> Ceiling:
-    """The ceiling that follows from a state of one limit machine."""
+def ceiling_of(change: LimitStateChanged, production: Basis = Basis.FEED_IN) -> Ceiling:
+    """The ceiling that follows from a state of one limit machine.
+
+    `production`: what a production limit means. § 9 EEG and the practice point to feed-in at the connection;
+    the text of the use case leaves it open.
+    """
     return Ceiling(
         source=_SOURCE[change.direction],
         value_w=change.effective_limit_w,
-        basis=_BASIS[change.direction],
+        basis=Basis.CONTROLLABLE if change.direction is Direction.CONSUMPTION else production,
         kind=_kind(change),
         reason=_explain(change),
         since_s=change.at,

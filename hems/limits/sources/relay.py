@@ -129,13 +129,16 @@ def _strictest(commands: Iterable[Command]) -> Command:
 
 @dataclass(frozen=True, slots=True)
 class RelaySettings:
-    """A group of contacts. `installed_w`: what the shares of feed-in are taken of."""
+    """A group of contacts. `installed_w`: what the shares of feed-in are taken of. `devices`: whom the
+    consumption commands are for, None for all controllable ones.
+    """
 
     name: str
     wiring: Wiring
     installed_w: float
     inputs: Mapping[str, InputSettings] = field(default_factory=dict)
     on_fault: OnFault = OnFault.STRICTEST
+    devices: frozenset[str] | None = None
 
     def input(self, name: str) -> InputSettings:
         """The settings of one input."""
@@ -233,6 +236,7 @@ class RelaySource:
             kind=kind,
             reason=why.reason(basis, value_w),
             since_s=now,
+            devices=self._settings.devices if basis is Basis.CONTROLLABLE else None,
         )
 
 

@@ -40,6 +40,7 @@ def _status(**changes: Any) -> dict[str, Any]:
         "port": 4712,
         "control_box": {"ski": None, "connected": False, "heartbeat_age_s": None},
         "limits": [],
+        "sources": [],
         "meter": None,
         "devices": [],
         "pairing_requests": 0,

@@ -13,6 +13,7 @@ from hems.control.progress import Milestone, Progress
 from hems.journal.orders import OrderRecorder
 from hems.journal.reading import Event
 from hems.journal.record import FIRST_PREDECESSOR, Entry, Record, Step, encode
+from hems.limits.ceilings import Basis, Ceiling, CeilingKind
 from hems.limits.reason import Reason
 from hems.metering.energies import Energies
 from hems.metering.energy import EnergyCounter
@@ -248,4 +249,45 @@ def test_a_drill_is_marked() -> None:
 def test_progress_without_an_event_is_not_recorded() -> None:
     bench = Bench()
     bench.reach(Milestone.DECIDED)
+    assert bench.entries == []
+
+
+def relay(value_w: float | None, kind: CeilingKind, text: str = "relays box") -> Ceiling:
+    return Ceiling("relay/box/consumption", value_w, Basis.CONTROLLABLE, kind, Reason("relay", text), 0.0)
+
+
+def test_an_order_by_relays_is_an_event_of_its_own_with_steps() -> None:
+    bench = Bench()
+    for value_w in (None, 4200.0, 0.0, None):
+        bench.recorder.ceiling_changed(relay(value_w, CeilingKind.GRID_OPERATOR))
+    assert [entry.step for entry in bench.entries] == [
+        Step.RECEIVED,
+        Step.ACCEPTED,
+        Step.CHANGED,
+        Step.RELEASED,
+    ]
+    assert len({entry.event for entry in bench.entries}) == 1
+
+
+def test_trap_18_an_input_fault_is_recorded_apart_from_the_order_it_interrupts() -> None:
+    bench = Bench()
+    bench.recorder.ceiling_changed(relay(4200.0, CeilingKind.SELF_IMPOSED))
+    bench.recorder.ceiling_changed(relay(4200.0, CeilingKind.GRID_OPERATOR))
+    bench.recorder.ceiling_changed(relay(0.0, CeilingKind.SELF_IMPOSED))
+    bench.recorder.ceiling_changed(relay(None, CeilingKind.GRID_OPERATOR))
+    assert [(entry.event.int, entry.step) for entry in bench.entries] == [
+        (1, Step.SELF_BEGAN),
+        (1, Step.SELF_ENDED),
+        (2, Step.RECEIVED),
+        (2, Step.ACCEPTED),
+        (2, Step.RELEASED),
+        (3, Step.SELF_BEGAN),
+        (3, Step.SELF_ENDED),
+    ]
+
+
+def test_wishes_and_fuses_are_no_orders() -> None:
+    bench = Bench()
+    for kind in (CeilingKind.USER, CeilingKind.PROTECTION, CeilingKind.STATUTORY):
+        bench.recorder.ceiling_changed(relay(3000.0, kind))
     assert bench.entries == []

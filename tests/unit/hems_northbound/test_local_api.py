@@ -16,6 +16,7 @@ from hems.cli.options import CommandFailed, GatewayNotRunning
 from hems.config import SOCKET_NAME
 from hems.northbound.local_api import listening, serve
 from hems.northbound.refusal import RequestRefused
+from hems.store.errors import StoreError
 
 SKI = Ski("aabb" * 10)
 
@@ -29,6 +30,7 @@ class MemoryGateway:
         self.resets: list[bool] = []
         self.listening = False
         self.pins: list[tuple[Ski, str]] = []
+        self.own_limit_w: float | None = None
 
     def status(self) -> Mapping[str, Any]:
         return {"site": "Test"}
@@ -47,6 +49,11 @@ class MemoryGateway:
             raise RequestRefused("Another Steuerbox is trusted; use --replace.")
         self.replaced.append(replace)
         self.trusted[ski] = role
+
+    def set_own_limit(self, value_w: float | None, channel: str) -> None:
+        if value_w == 1.0:
+            raise StoreError("the disk is full")
+        self.own_limit_w = value_w
 
     async def remove(self, ski: Ski) -> None:
         self.trusted.pop(ski, None)
@@ -132,6 +139,20 @@ async def test_wrong_requests_are_answered_in_plain_words(
     async with serving(MemoryGateway(), tmp_path):
         with pytest.raises(CommandFailed, match=told):
             await call(tmp_path, method, target, body)
+
+
+async def test_an_own_limit_is_set_and_lifted(tmp_path: Path) -> None:
+    gateway = MemoryGateway()
+    async with serving(gateway, tmp_path):
+        assert await call(tmp_path, "PUT", "/own-limit", {"limit_w": 0}) == {"own_limit_w": 0.0}
+        assert gateway.own_limit_w == 0.0
+        for wrong in ({"limit_w": -1}, {"limit_w": True}, {"limit_w": "5"}, {}, {"limit_w": float("inf")}):
+            with pytest.raises(CommandFailed, match="watts from 0"):
+                await call(tmp_path, "PUT", "/own-limit", wrong)
+        with pytest.raises(CommandFailed, match="disk is full"):
+            await call(tmp_path, "PUT", "/own-limit", {"limit_w": 1})
+        assert gateway.own_limit_w == 0.0
+        assert await call(tmp_path, "PUT", "/own-limit", {"limit_w": None}) == {"own_limit_w": None}
 
 
 async def test_orders_are_counted(tmp_path: Path) -> None:

@@ -1,0 +1,19 @@
+"""What all sections of the configuration have in common."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+NAME = r"^[a-z][a-z0-9_-]{0,31}$"
+MAX_POWER_W = 1_000_000.0
+
+
+def unit(unit: str) -> dict[str, Any]:
+    """The unit of a number, for the JSON schema."""
+    return {"unit": unit}
+
+
+class Section(BaseModel):
+    """Base of every section: unknown keys are mistakes, values never change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
