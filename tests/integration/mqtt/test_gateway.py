@@ -191,6 +191,7 @@ async def test_both_killed_and_started_in_the_worse_order(tmp_path: Path, mosqui
         await process.end(signal.SIGKILL)
     async with gateway_process(path) as process:
         await process.until_answering()
+        await asyncio.sleep(1.5)
         await asyncio.to_thread(mosquitto.start)
         async with watching(mosquitto.port) as watcher:
             await watcher.publish("homeassistant/status", "online")
@@ -265,8 +266,9 @@ async def test_a_wrong_password_is_one_plain_line(tmp_path: Path, caplog: pytest
     async with broker(tmp_path, access=access) as mosquitto:
         path = write_configuration(tmp_path, mosquitto.port, mqtt=", username: hems, password_file: secret")
         async with _limited_without_a_broker(path, caplog) as lines:
-            await asyncio.sleep(0.5)
-    assert len(_broker_lines(caplog)) == 1
+            await asyncio.sleep(1.0)
+        attempts = mosquitto.log.read_text().count("not authorised")
+    assert len(_broker_lines(caplog)) == attempts == 1, "it is not tried again soon"
     assert lines[0].startswith(f"MQTT broker 127.0.0.1:{mosquitto.port}: it refuses the user name")
     assert "not-the-password" not in caplog.text
 
