@@ -79,6 +79,7 @@ class ControlLoop:
         self._idle = asyncio.Event()
         self._bell = Bell()
         self._second_look: asyncio.TimerHandle | None = None
+        self._unexplained: dict[tuple[Direction, str], Side] = {}
         self._cycles = 0
         self._last_cycle_s: float | None = None
 
@@ -206,7 +207,22 @@ class ControlLoop:
         for side in self._sides:
             for name in side.decide(in_force, now):
                 self._runners[name].bell.ring()
+                self._explain_later(side, name)
             self._report(side.note_decision(in_force, now))
+
+    def _explain_later(self, side: Side, name: str) -> None:
+        """Log why a device is told something else, once the writes are on their way."""
+        if not self._unexplained:
+            asyncio.get_running_loop().call_later(SECOND_LOOK_S, self._explain)
+        self._unexplained[side.direction, name] = side
+
+    def _explain(self) -> None:
+        now = self._clock.monotonic()
+        for (direction, name), side in self._unexplained.items():
+            lane = side.lane_status(name, now)
+            if lane.why is not None:
+                _log.info("%s %s: %s", name, direction, lane.why.text, extra={"data": dict(lane.why.values)})
+        self._unexplained.clear()
 
     def _report(self, steps: Iterable[Progress]) -> None:
         for step in steps:
