@@ -30,9 +30,19 @@ A case runs on the first of these devices whose declarations make it applicable:
 Backend *memory* is our SHIP machine, SPINE node and use cases on a fake clock, over every data set and every
 alternative that the test specifications allow. *Loopback TLS* is a whole node with TCP, TLS, WebSocket and
 mDNS on a clock that runs five times faster. The tester is not our SPINE node: it sends and reads single
-datagrams. "Not applicable" names the declaration that makes it so.
+datagrams, and has its own tables of names and signs. "Not applicable" names the declaration that makes it so.
 
-Anybody can run the same cases against a device of their own: `hems conformance --help`.
+Anybody can run the same cases against a device of their own, over a real socket and in real time:
+
+    hems conformance --print-parameters > sheet.yaml    # what the manufacturer declares
+    hems conformance --list --parameters sheet.yaml     # what applies, and how long it takes
+    hems conformance --target 192.168.1.20:4712 --parameters sheet.yaml --cases 'TC_SHIP_*,ATC_LPC_*' \\
+        --frames --json result.json --junit result.xml
+    hems conformance --run-gateway hems.yaml            # our gateway, started and restarted as the cases ask
+
+What only a person at the device can do or see is asked for. The whole catalogue takes about eleven hours in
+real time, because some LPC and LPP cases wait for the failsafe duration of two hours; leave them out with
+`--cases`.
 """
 
 
