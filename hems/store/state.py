@@ -191,20 +191,11 @@ class StateStore:
 
     async def put_pairing_memory(self, memory: PairingMemory) -> None:
         """Keep used announcements and the announced control unit: both or neither."""
-        digests = _replace_rows("pairing_digest", enumerate(memory.used_digests))
-        unit = _replace_rows("pairing_unit", [] if memory.unit is None else [_unit_row(memory.unit)])
-
-        def work(connection: sqlite3.Connection) -> Undo | None:
-            undo_digests, undo_unit = digests(connection), unit(connection)
-
-            def undo(again: sqlite3.Connection) -> None:
-                for step in (undo_digests, undo_unit):
-                    if step is not None:
-                        step(again)
-
-            return undo
-
-        await self._put(work, WRITE_TIMEOUT_S)
+        rows: dict[str, Iterable[tuple[object, ...]]] = {
+            "pairing_digest": enumerate(memory.used_digests),
+            "pairing_unit": [] if memory.unit is None else [_unit_row(memory.unit)],
+        }
+        await self._put(_replace_tables(rows), WRITE_TIMEOUT_S)
 
     def note_order(self, order: OrderReceived) -> None:
         """Keep an accepted limit without waiting; `Disk.flush` tells when it is on disk."""
@@ -344,14 +335,24 @@ def _counter(total_mwh: int, base_mwh: int | None, changed_ms: int | None) -> En
 
 def _replace_rows(table: str, rows: Iterable[tuple[object, ...]]) -> Work:
     """Put these rows in place of all others of a table; its undo brings the others back."""
-    new = list(rows)
+    return _replace_tables({table: rows})
+
+
+def _replace_tables(tables: Mapping[str, Iterable[tuple[object, ...]]]) -> Work:
+    """The same for several tables at once."""
+    new = {table: list(rows) for table, rows in tables.items()}
 
     def work(connection: sqlite3.Connection) -> Undo | None:
-        old = connection.execute(f"SELECT * FROM {table}").fetchall()
-        _fill(connection, table, new)
-        return lambda again: _fill(again, table, old)
+        old = {table: connection.execute(f"SELECT * FROM {table}").fetchall() for table in new}
+        _fill_all(connection, new)
+        return lambda again: _fill_all(again, old)
 
     return work
+
+
+def _fill_all(connection: sqlite3.Connection, tables: Mapping[str, list[tuple[object, ...]]]) -> None:
+    for table, rows in tables.items():
+        _fill(connection, table, rows)
 
 
 def _fill(connection: sqlite3.Connection, table: str, rows: list[tuple[object, ...]]) -> None:

@@ -13,6 +13,7 @@ from eebus.clock import FakeClock
 from eebus.errors import LocalError
 from eebus.ids import PeerRole, ShipId
 from eebus.io.events import (
+    ConnectionEnded,
     ControlUnitAnnounced,
     PairingRequested,
     PeerConnected,
@@ -115,6 +116,41 @@ async def test_SHIP_PS_nothing_is_looked_for_while_the_service_is_off() -> None:
         await house.event(ControlUnitAnnounced)
         node.listen_for_pairing(None)
         assert node.announced_unit is not None
+
+
+async def test_SHIP_PS_a_persons_refusal_outweighs_an_announcement() -> None:
+    house, box = gateway(settings=ON_LOOPBACK), control_box()
+    box.trusts(house, PeerRole.DEVICE)
+    async with house.running() as node:
+        box.dials(house)
+        async with box.running():
+            await house.event(PairingRequested)
+            node.refuse(box.ski)
+            node.listen_for_pairing(listener_of(house))
+            async with announced(announcement(house, box)):
+                await house.event(ControlUnitAnnounced)
+                await box.event(ConnectionEnded)
+                await box.event(ConnectionEnded)
+        assert node.trust.get(box.ski) is None
+
+
+async def test_SHIP_PS_withdrawn_trust_frees_the_place_and_the_old_announcement_does_not_bring_it_back() -> (
+    None
+):
+    house, box = gateway(settings=ON_LOOPBACK), control_box()
+    house.pairing = listener_of(house)
+    box.trusts(house, PeerRole.DEVICE)
+    async with house.running() as node, announced(announcement(house, box)):
+        await house.event(ControlUnitAnnounced)
+        box.dials(house)
+        async with box.running():
+            await house.event(PeerConnected)
+            await until(lambda: house.pairing_memory.unit is not None and bool(house.pairing_memory.unit.ski))
+            await node.remove(box.ski)
+            assert node.announced_unit is None
+            assert len(house.pairing_memory.used_digests) == 1
+            await asyncio.sleep(0.3)
+            assert node.trust.get(box.ski) is None
 
 
 # --- the host by itself ---

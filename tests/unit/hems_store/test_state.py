@@ -17,8 +17,8 @@ from eebus.ship.trust import TrustEntry, TrustList
 from eebus.usecases.events import OrderReceived, PersistFailsafe, StoredFailsafe
 from eebus.usecases.limitation import Direction
 from hems.metering.energy import EnergyCounter
-from hems.store.disk import Disk
-from hems.store.errors import StoreError
+from hems.store.disk import Disk, Work
+from hems.store.errors import StoreError, StoreTimeoutError
 from hems.store.state import (
     MIGRATIONS,
     STATE_NAME,
@@ -76,6 +76,33 @@ async def test_SHIP_PS_switch_secret_and_used_announcements_survive(tmp_path: Pa
     stored = (await restarted(tmp_path)).pairing
     assert stored == StoredPairing(False, b"s" * 16, PairingMemory(memory.used_digests))
     assert "sss" not in repr(stored)
+
+
+class LateDisk(Disk):
+    """Stores too late: what was asked for is taken back, as the real one does when it comes round."""
+
+    async def transact(self, connection: sqlite3.Connection, work: Work, timeout_s: float) -> None:
+        def late() -> None:
+            undo = work(connection)
+            assert undo is not None
+            undo(connection)
+
+        await self.call(late)
+        raise StoreTimeoutError("too late")
+
+
+async def test_SHIP_PS_what_could_not_be_stored_in_time_is_taken_back_as_a_whole(tmp_path: Path) -> None:
+    unit = ControlUnit("i:1_u:box", "AB" * 32, datetime(2026, 1, 31, 12, tzinfo=UTC))
+    before = PairingMemory(("A" * 64,), unit)
+    async with opened(tmp_path) as store:
+        await store.put_pairing_memory(before)
+    disk = LateDisk(FakeClock())
+    store = await StateStore.open(tmp_path, disk, FakeClock())
+    with pytest.raises(StoreTimeoutError):
+        await store.put_pairing_memory(PairingMemory(("A" * 64, "B" * 64)))
+    await store.close()
+    disk.close()
+    assert (await restarted(tmp_path)).pairing.memory == before
 
 
 async def test_another_identity_is_kept_only_when_asked_for(tmp_path: Path) -> None:

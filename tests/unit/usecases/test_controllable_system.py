@@ -737,6 +737,7 @@ def test_ATC_LPC_CSInit_001_a_factory_reset_brings_the_defaults_back_and_begins_
     assert to_float(house.published_failsafe()) == settings.failsafe_consumption_w
     assert house.published_limit().is_limit_active is False
     assert house.published_limit().time_period is None
+    assert to_float(house.published_limit().value) == settings.contractual_consumption_w
     changed = [e for e in house.node.log if isinstance(e, FailsafeChanged) and e.by_ski is None]
     assert FailsafeChanged(Direction.CONSUMPTION, settings.failsafe_consumption_w, None) in changed
     assert FailsafeChanged(None, settings.failsafe_duration_s, None) in changed
