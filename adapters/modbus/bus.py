@@ -48,13 +48,16 @@ class Priority(IntEnum):
 class Pacing:
     """What one unit needs of the bus, in seconds.
 
-    `timeout_s`: longest wait for an answer. `request_gap_s`: silence before each of its requests.
-    `write_gap_s`: shortest time between two writes to it. `connect_delay_s`: rest after connecting.
-    `busy_retries`: how often a request is repeated when the unit says that it is busy.
+    `timeout_s`: longest wait for an answer. `request_gap_s`: silence before each of its requests – of the
+    whole line, or only of the unit itself where `gap_on_line` is False: a device that is slow but alone on its
+    address must not wait for a pause in the requests to others. `write_gap_s`: shortest time between two
+    writes to it. `connect_delay_s`: rest after connecting. `busy_retries`: how often a request is repeated
+    when the unit says that it is busy.
     """
 
     timeout_s: float = 1.5
     request_gap_s: float = 0.0
+    gap_on_line: bool = True
     write_gap_s: float = 0.0
     connect_delay_s: float = 0.0
     busy_retries: int = 3
@@ -117,6 +120,7 @@ class Unit:
         self.pacing = pacing
         self.backoff = _Backoff()
         self.next_write_s = 0.0
+        self.last_activity_s = 0.0
 
     @property
     def endpoint(self) -> Endpoint:
@@ -241,7 +245,9 @@ class Bus:
         return None, ready_at_s - now_s
 
     def _may_go_at(self, job: _Job) -> float:
-        may_go_s = max(self._quiet_until_s, self._last_activity_s + job.unit.pacing.request_gap_s)
+        pacing = job.unit.pacing
+        active_s = self._last_activity_s if pacing.gap_on_line else job.unit.last_activity_s
+        may_go_s = max(self._quiet_until_s, active_s + pacing.request_gap_s)
         if isinstance(job.request, WriteRequest):
             may_go_s = max(may_go_s, job.unit.next_write_s)
         return may_go_s
@@ -342,7 +348,7 @@ class Bus:
         return answer
 
     def _note_activity(self, job: _Job) -> None:
-        self._last_activity_s = _now()
+        self._last_activity_s = job.unit.last_activity_s = _now()
         if isinstance(job.request, WriteRequest):
             job.unit.next_write_s = self._last_activity_s + job.unit.pacing.write_gap_s
 

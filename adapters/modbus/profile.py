@@ -76,6 +76,7 @@ class Transport(_Part):
     stopbits: Literal[1, 2] = 1
     timeout_ms: int = Field(default=1500, gt=0)
     request_gap_ms: int = Field(default=0, ge=0)
+    request_gap_of: Literal["line", "unit"] = "line"
     write_gap_ms: int = Field(default=0, ge=0)
     connect_delay_ms: int = Field(default=0, ge=0)
     busy_retries: int = Field(default=3, ge=0)

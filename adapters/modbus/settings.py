@@ -85,6 +85,7 @@ def _pacing(settings: ModbusSettings, transport: Transport) -> Pacing:
     return Pacing(
         timeout_s=transport.timeout_ms / 1000.0,
         request_gap_s=gap_ms / 1000.0,
+        gap_on_line=transport.request_gap_of == "line",
         write_gap_s=write_gap_ms / 1000.0,
         connect_delay_s=transport.connect_delay_ms / 1000.0,
         busy_retries=transport.busy_retries,

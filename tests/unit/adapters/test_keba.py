@@ -42,7 +42,7 @@ async def test_it_pauses_between_requests_as_the_vendor_demands(make: WallboxMak
     context = Context(clock=FakeClock())
     settings = ModbusSettings(type="modbus", profile=make, host="127.0.0.1")
     device = make_profile_device("wallbox", settings, context)
-    assert device._unit.pacing == Pacing(timeout_s=1.5, request_gap_s=0.5, write_gap_s=5.0)
+    assert device._unit.pacing == Pacing(timeout_s=1.5, request_gap_s=0.5, gap_on_line=False, write_gap_s=5.0)
     assert device._unit.unit_id == 255
     assert device.capabilities.write_gap_s == 5.0
 

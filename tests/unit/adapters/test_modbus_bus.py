@@ -373,6 +373,27 @@ async def test_requests_keep_the_gap_that_the_device_needs() -> None:
     assert all(later - earlier >= 0.029 for earlier, later in itertools.pairwise(at))
 
 
+@pytest.mark.parametrize(("gap_on_line", "waited_for_the_line"), [(True, True), (False, False)])
+async def test_a_slow_device_waits_for_the_line_only_where_it_shares_one(
+    gap_on_line: bool, waited_for_the_line: bool
+) -> None:
+    """Others asked without a pause must not keep a slow device from its turn for ever."""
+    buses = Buses()
+    async with tcp_stub(answering(registers_pdu(3, 0))) as peer:
+        endpoint = TcpEndpoint("127.0.0.1", peer.port)
+        pacing = Pacing(timeout_s=0.5, request_gap_s=0.03, gap_on_line=gap_on_line)
+        slow, busy = buses.unit(endpoint, "slow", 1, pacing), buses.unit(endpoint, "busy", 2, QUICK)
+        await busy.read(Table.HOLDING, 1, 1)
+        begin_s = asyncio.get_running_loop().time()
+        await slow.read(Table.HOLDING, 1, 1)
+        first_s = asyncio.get_running_loop().time() - begin_s
+        await slow.read(Table.HOLDING, 1, 1)
+        both_s = asyncio.get_running_loop().time() - begin_s
+        await buses.close()
+    assert (first_s >= 0.029) is waited_for_the_line
+    assert both_s - first_s >= 0.029
+
+
 async def test_a_write_that_must_wait_for_its_gap_lets_reads_pass() -> None:
     async def answer(request: bytes, writer: asyncio.StreamWriter) -> None:
         body = request[7:12] if request[7] == 16 else registers_pdu(3, 0)
