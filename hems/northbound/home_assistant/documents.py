@@ -174,10 +174,20 @@ def single_messages(document: DeviceDocument, prefix: str) -> dict[str, str]:
     """Topics and payloads in the older form: one message a component."""
     return {
         single_topic(prefix, component["platform"], document.object_id, key): to_text(
-            {name: value for name, value in component.items() if name != "platform"}
+            {name: value for name, value in _for_older_releases(component).items() if name != "platform"}
             | {"device": document.device, "origin": document.origin}
         )
         for key, component in document.components.items()
+    }
+
+
+def _for_older_releases(component: Json) -> Json:
+    """Releases that need this form warn at every message in which a timestamp is null: they get a text."""
+    if component.get("device_class") != "timestamp":
+        return component
+    template = component["value_template"].replace(" }}", " or 'unknown' }}")
+    return {key: value for key, value in component.items() if key != "device_class"} | {
+        "value_template": template
     }
 
 

@@ -16,7 +16,7 @@ _KEY = re.compile(r"^[a-z0-9_]+$")
 _ENTITY_ID = re.compile(r"^([a-z_]+)\.[a-z0-9_]+$")
 _ICON = re.compile(r"^[a-z]+:[a-z0-9-]+$")
 _TOPIC = re.compile(r"^[^+#\0]+$")
-_TEMPLATE = re.compile(r"^\{\{ value_json\.[a-z0-9_]+( \| tojson)? \}\}$")
+_TEMPLATE = re.compile(r"^\{\{ value_json\.[a-z0-9_]+( \| tojson| or 'unknown')? \}\}$")
 
 _ROOT = {"device", "origin", "components"}
 _DEVICE = {

@@ -48,6 +48,8 @@ SETTLE_S = 2.0
 """Home Assistant gets so long to take one step of a move or a removal before the next follows."""
 BIRTH_SPREAD_S = 2.0
 """After its birth many clients answer Home Assistant; ours waits up to so long."""
+REASON_INTERVAL_S = 30.0
+"""Shortest time between two messages in which nothing but the figures of a reason differ."""
 SIGN_OF_LIFE_S = 10.0
 """An acknowledged message at least this often shows that the broker is not frozen."""
 
@@ -111,6 +113,7 @@ class MqttService:
         self._found: dict[str, Found] = {}
         self._leftovers: set[str] = set()
         self._published: dict[str, str] = {}
+        self._shown: dict[str, tuple[Mapping[str, object], float]] = {}
         self._measured_at_s = 0.0
         self._alive_at_s = 0.0
         self._removed: dict[str, str] = {}
@@ -262,10 +265,15 @@ class MqttService:
             self._connection.put(Outgoing(topic, ""))
 
     def _clear_leftovers(self, site: Site) -> None:
-        """Statuses and states of devices that are gone."""
+        """Statuses and states of devices that are gone.
+
+        Home Assistant listens to them until it has removed the device, and warns about an empty state.
+        """
         present = {self._topics.device(appliance.name).root for appliance in site.appliances}
-        self._clear(tuple(topic for topic in self._leftovers if topic.rpartition("/")[0] not in present))
+        absent = tuple(topic for topic in self._leftovers if topic.rpartition("/")[0] not in present)
         self._leftovers.clear()
+        if absent:
+            self._do_later(2 * SETTLE_S, lambda: self._clear(absent))
 
     def _tell_again(self) -> None:
         """Home Assistant has started: it gets everything anew, and hears once more of what has been removed.
@@ -295,14 +303,22 @@ class MqttService:
             self._topics.state, to_text(gateway_state(moment, self._language, self._most_own_limit_w))
         )
         for device in moment.control.devices:
-            self._publish(
-                self._topics.device(device.name).state, to_text(device_state(device, self._language))
-            )
+            self._publish_device_state(device, now)
         if measure:
             self._measured_at_s = now
             self._publish(self._topics.measurement, to_text(gateway_measurement(moment)))
             for device in moment.control.devices:
                 self._publish_measurement(device, moment)
+
+    def _publish_device_state(self, device: DeviceStatus, now: float) -> None:
+        """At once when anything but a reason has changed: reasons tell measured values, ever new."""
+        topic, document = self._topics.device(device.name).state, device_state(device, self._language)
+        facts = {key: value for key, value in document.items() if not key.endswith("_setpoint_reason")}
+        shown, shown_at_s = self._shown.get(topic, ({}, -REASON_INTERVAL_S))
+        if topic in self._published and shown == facts and now < shown_at_s + REASON_INTERVAL_S:
+            return
+        self._shown[topic] = (facts, now)
+        self._publish(topic, to_text(document))
 
     def _publish_measurement(self, device: DeviceStatus, moment: Moment) -> None:
         topic = self._topics.device(device.name).measurement

@@ -55,6 +55,13 @@ def test_every_document_keeps_every_rule_in_both_forms(site: Site, language: Lan
     assert len(device_form) == 1 + len(site.appliances)
 
 
+def test_in_the_single_form_a_missing_time_is_a_word_because_older_releases_warn_about_null() -> None:
+    until = "sensor/hems_g1/consumption_until/config"
+    component = json.loads(_single_form(SITE, Language.EN)[f"homeassistant/{until}"])
+    assert "device_class" not in component
+    assert component["value_template"] == "{{ value_json.consumption_until or 'unknown' }}"
+
+
 def test_the_gateway_comes_first_and_its_devices_hang_below_it() -> None:
     devices = [json.loads(payload)["device"] for payload in _device_form(SITE, Language.EN).values()]
     assert [device.get("via_device") for device in devices] == [None, "hems_g1", "hems_g1", "hems_g1"]

@@ -8,10 +8,13 @@ import pytest
 from eebus.ids import Ski
 from eebus.usecases.events import OrderReceived
 from eebus.usecases.limitation import Direction as UseCaseDirection
+from hems.control.status import LaneStatus
 from hems.devices import Direction, Kind
+from hems.limits.reason import Reason
 from hems.northbound.home_assistant.site import Appliance
-from hems.northbound.mqtt.service import READ_BACK_S, SETTLE_S, SIGN_OF_LIFE_S
-from tests.unit.hems_mqtt.house import CONTROL, DEVICES, SITE, TOPICS, Bench, MemoryBroker, a_moment
+from hems.northbound.moment import Moment
+from hems.northbound.mqtt.service import READ_BACK_S, REASON_INTERVAL_S, SETTLE_S, SIGN_OF_LIFE_S
+from tests.unit.hems_mqtt.house import CONTROL, DEVICES, SITE, TOPICS, Bench, MemoryBroker, a_moment, lane
 
 STATUS = "homeassistant/status"
 GATEWAY_DOCUMENT = "homeassistant/device/hems_g1/config"
@@ -59,6 +62,29 @@ def test_an_acknowledged_message_now_and_then_shows_a_frozen_broker() -> None:
     bench.broker.topics_sent()
     bench.after(SIGN_OF_LIFE_S)
     assert [(m.topic, m.qos) for m in bench.broker.sent] == [(TOPICS.measurement, 1)]
+
+
+def test_a_reason_that_only_tells_new_figures_waits_and_everything_else_does_not() -> None:
+    bench = Bench()
+    bench.connect()
+    bench.broker.topics_sent()
+    state = TOPICS.device("wallbox").state
+    bench.gateway.now = _with_wallbox(replace(_LANE, why=Reason("share", "4.14 kW: 7 s to go")))
+    bench.after(REASON_INTERVAL_S - 2.0)
+    assert state not in bench.broker.topics_sent()
+    bench.gateway.now = _with_wallbox(replace(_LANE, setpoint_w=2000.0))
+    bench.after(1.0)
+    assert state in bench.broker.topics_sent()
+    bench.gateway.now = _with_wallbox(replace(_LANE, setpoint_w=2000.0, why=Reason("share", "6 s to go")))
+    bench.after(REASON_INTERVAL_S)
+    assert "6 s to go" in bench.broker.retained[state]
+
+
+_LANE = lane(Direction.CONSUMPTION)
+
+
+def _with_wallbox(told: LaneStatus) -> Moment:
+    return a_moment(control=replace(CONTROL, devices=(replace(DEVICES[0], lanes=(told,)), *DEVICES[1:])))
 
 
 def test_noisy_values_wait_for_their_interval() -> None:
@@ -155,14 +181,17 @@ def _renamed(broker: MemoryBroker) -> Bench:
     return bench
 
 
-def test_a_renamed_device_leaves_nothing_behind() -> None:
+def test_a_renamed_device_leaves_nothing_behind_and_its_document_goes_first() -> None:
     first = Bench()
     first.connect()
     second = _renamed(_after_restart(first.broker))
     second.connect()
     second.after(1.0)
-    left = [topic for topic in second.broker.retained if "wallbox" in topic]
-    assert left == []
+    left = {topic for topic in second.broker.retained if "wallbox" in topic}
+    wallbox = TOPICS.device("wallbox")
+    assert left == {wallbox.status, wallbox.state, wallbox.measurement}
+    second.after(2 * SETTLE_S)
+    assert not [topic for topic in second.broker.retained if "wallbox" in topic]
     assert "homeassistant/device/hems_g1_garage/config" in second.broker.retained
 
 
