@@ -10,6 +10,8 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from hems.config.mistakes import KeyPath, Mistake, show_path
 
 _MAX_DEPTH = 32
+_MAX_NODES = 50_000
+"""Values in a document, those that an alias repeats included: a few lines of aliases can mean billions."""
 _PLAIN_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null")}
 _TEXT_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("timestamp", "binary", "merge", "value")}
 
@@ -46,6 +48,10 @@ def read_document(text: str, source: str) -> Document:
             Mistake(source, line, "", problem, "Check indentation, colons, brackets and quotes there")
         )
         return document
+    except RecursionError:
+        remedy = "Keep to the documented sections"
+        document.mistakes.append(Mistake(source, None, "", "nested too deeply to be read", remedy))
+        return document
     except YAMLError as error:
         problem = f"not readable as YAML: {' '.join(str(error).split())}"
         document.mistakes.append(Mistake(source, None, "", problem, "Save the file as plain UTF-8 text"))
@@ -81,6 +87,7 @@ class _Reader:
         self._source = source
         self._document = document
         self._scalars = YAML(typ="safe", pure=True).constructor
+        self._nodes_left = _MAX_NODES
 
     def mapping(self, node: MappingNode, path: KeyPath) -> dict[str, object]:
         found: dict[str, object] = {}
@@ -97,6 +104,11 @@ class _Reader:
         return found
 
     def _value(self, node: Node, path: KeyPath) -> object:
+        self._nodes_left -= 1
+        if self._nodes_left <= 0:
+            if self._nodes_left == 0:
+                self._mistake(node.start_mark.line + 1, path[:1], "too many values", "Repeat less by aliases")
+            return None
         if len(path) > _MAX_DEPTH:
             self._mistake(
                 node.start_mark.line + 1, path[:3], "nested too deeply", "Keep to the documented sections"

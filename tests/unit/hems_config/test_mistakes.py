@@ -48,6 +48,22 @@ def test_control_characters_are_one_mistake(tmp_path: Path) -> None:
         load(path, TEST_REGISTRY)
 
 
+def test_nesting_beyond_what_the_reader_can_follow_is_one_mistake(tmp_path: Path) -> None:
+    path = tmp_path / "abyss.yaml"
+    path.write_text("devices: " + "[" * 1200)
+    with pytest.raises(ConfigError, match="nested too deeply"):
+        load(path, TEST_REGISTRY)
+
+
+def test_aliases_that_multiply_are_refused_at_once(tmp_path: Path) -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
+    path = tmp_path / "laughs.yaml"
+    path.write_text("\n".join(lines))
+    with pytest.raises(ConfigError, match="too many values"):
+        load(path, TEST_REGISTRY)
+
+
 def test_deep_nesting_and_loops_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "deep.yaml"
     path.write_text("devices: &a [*a]\n")
