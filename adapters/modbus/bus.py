@@ -49,8 +49,8 @@ class Pacing:
     """What one unit needs of the bus, in seconds.
 
     `timeout_s`: longest wait for an answer. `request_gap_s`: silence before each of its requests – of the
-    whole line, or only of the unit itself where `gap_on_line` is False: a device that is slow but alone on its
-    address must not wait for a pause in the requests to others. `write_gap_s`: shortest time between two
+    whole line, or only of the unit itself where `gap_on_line` is False: a device that is slow but alone on
+    its address must not wait for a pause in the requests to others. `write_gap_s`: shortest time between two
     writes to it. `connect_delay_s`: rest after connecting. `busy_retries`: how often a request is repeated
     when the unit says that it is busy.
     """

@@ -61,7 +61,7 @@ class Limiter(ABC):
         """The device may have lost what it was told."""
 
 
-class _Pause:
+class _ChangeInterval:
     """The shortest time between two changes, which a reduction need not keep."""
 
     def __init__(self, clock: Clock, seconds: float) -> None:
@@ -85,7 +85,7 @@ class ValueLimiter(Limiter):
         self._control = control
         self._tools = tools
         self._registers = tools.registers
-        self._pause = _Pause(tools.clock, control.min_interval_s)
+        self._interval = _ChangeInterval(tools.clock, control.min_interval_s)
         self._told: float | None = None
         self._mode_told: float | None = None
 
@@ -121,13 +121,13 @@ class ValueLimiter(Limiter):
 
     async def write(self, power_w: float | None) -> Readback:
         value = self._value_for(power_w)
-        if self._told is not None and value > self._told and self._pause.forbids_rise():
+        if self._told is not None and value > self._told and self._interval.forbids_rise():
             held_w = self._steps().power_of(self._told)
             return Readback(written_w=held_w, held_w=held_w, confirmed=False)
         await self._put(value, released=power_w is None)
         if value != self._told:
             self._told = value
-            self._pause.note_change()
+            self._interval.note_change()
         written_w = None if power_w is None else self._steps().power_of(value)
         return await self._read_back(value, written_w)
 
@@ -218,7 +218,7 @@ class StageLimiter(Limiter):
         self._control = control
         self._tools = tools
         self._registers = tools.registers
-        self._pause = _Pause(tools.clock, control.min_interval_s)
+        self._interval = _ChangeInterval(tools.clock, control.min_interval_s)
         self._told: Stage | None = None
 
     def feasible(self) -> FeasiblePowers:
@@ -244,13 +244,13 @@ class StageLimiter(Limiter):
     async def write(self, power_w: float | None) -> Readback:
         stage = self._stage_for(power_w)
         told = self._told
-        if told is not None and stage.power_w > told.power_w and self._pause.forbids_rise():
+        if told is not None and stage.power_w > told.power_w and self._interval.forbids_rise():
             return Readback(written_w=told.power_w, held_w=told.power_w, confirmed=False)
         for write in stage.writes:
             await self._registers.write_point(write.point, write.value, write.fc)
         if stage is not told:
             self._told = stage
-            self._pause.note_change()
+            self._interval.note_change()
         return await self._read_back(stage, None if power_w is None else stage.power_w)
 
     def forget(self) -> None:
