@@ -33,6 +33,7 @@ from eebus.ship.service import parse_txt
 from eebus.spine.datagram import Datagram, Header, decode_datagram, encode_datagram
 from eebus.spine.effects import Persist, SendDatagram, SpineEffect
 from eebus.spine.functions import FUNCTIONS
+from eebus.spine.model.common import ResultData
 from eebus.spine.safety import is_peer_safe
 from eebus.spine.stack import Peer, SpineStack
 from eebus.usecases.controllable_system import ControllableSystemSettings
@@ -159,7 +160,7 @@ class _Node:
             if isinstance(effect, SendDatagram):
                 assert effect.ski == _BOX.ski
                 sent.append(decode_datagram(msgspec.json.decode(effect.datagram)["datagram"]))
-                assert is_peer_safe(sent[-1].header), "peers cannot read this header"
+                _check_texts(sent[-1])
             elif isinstance(effect, Persist) and effect.token is not None:
                 sent += self._carry_out(self._stack.stored(effect.token, True, self._now))
         assert len(sent) <= _MOST_ANSWERS, "one datagram makes us send far too many"
@@ -181,6 +182,13 @@ def _gateway() -> SpineStack:
     stack = build_stack(gateway, lambda: _UTC)
     stack.run(0.0, gateway.start)
     return stack
+
+
+def _check_texts(sent: Datagram) -> None:
+    """What comes from the peer itself goes back as it came; our own words must survive its JSON reader."""
+    assert is_peer_safe(sent.header.address_source)
+    if isinstance(sent.command.data, ResultData):
+        assert is_peer_safe(sent.command.data), "the peer cannot read this result"
 
 
 _node = _Node()
