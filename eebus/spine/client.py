@@ -394,13 +394,22 @@ def _read_later(turn: "Turn", session: Session, pending: Pending) -> None:
 
     A write is not repeated: minutes later it may be wrong, and the use case decides about it.
     """
-    if pending.request.classifier != Classifier.READ:
+    if pending.request.classifier != Classifier.READ or _is_repeated_already(session, pending.request):
         return
     delays = turn.state.settings.long_retries_s
     if pending.repetitions < len(delays):
         session.later_reads.append(LaterRead(turn.now + delays[pending.repetitions], pending))
     else:
         _end_of_patience(turn, session)
+
+
+def _is_repeated_already(session: Session, request: Request) -> bool:
+    """Whoever reads regularly and is not answered needs no second row of repetitions."""
+    return any(
+        (later.unanswered.request.destination, later.unanswered.request.command)
+        == (request.destination, request.command)
+        for later in session.later_reads
+    )
 
 
 def _read_again(turn: "Turn", session: Session, unanswered: Pending) -> None:

@@ -437,6 +437,17 @@ def test_SPINE_2_8_an_unanswered_read_is_repeated_after_30_s_5_min_and_15_min() 
     assert bench.closed() == []
 
 
+def test_SPINE_2_8_reads_of_the_same_data_share_one_row_of_repetitions() -> None:
+    bench = started()
+    read_limits(bench)
+    bench.wait(5)
+    read_limits(bench)
+    bench.wait(10)
+    assert len(bench.wait(20)) == 0
+    assert len(bench.wait(10)) == 1
+    assert len(bench.wait(250)) == 0
+
+
 def test_SPINE_2_8_the_answer_to_a_repetition_is_data_and_ends_the_repeating() -> None:
     bench = started()
     read_limits(bench)
