@@ -63,6 +63,7 @@ class PairingSwitch:
         return {
             "on": self.is_on,
             "by_configuration": self._configuration.eebus.pairing_service,
+            "hears_network": self._configuration.eebus.announce,
             "qr_text": self._qr_text() if self.is_on else None,
             "control_unit": None if unit is None else {"ship_id": unit.ship_id, "ski": unit.ski},
         }

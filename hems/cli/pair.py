@@ -125,6 +125,8 @@ def _show_service(shown: dict[str, Any], as_json: bool) -> None:
         return
     origin = " (by the configuration)" if shown["by_configuration"] else ""
     click.echo(f"Announced control units are trusted{origin}.")
+    if not shown["hears_network"]:
+        click.echo("But nothing is heard: 'eebus.announce: false' keeps the gateway out of multicast DNS.")
     click.echo(f"QR text, to be kept like a password:  {shown['qr_text']}")
     unit = shown["control_unit"]
     if unit is not None:

@@ -25,7 +25,9 @@ async def test_the_pairing_service_is_off_until_switched_on_and_stays_so(tmp_pat
     path = write_configuration(tmp_path, 1)
     async with running_gateway(path):
         assert "are not trusted" in (await _service(tmp_path, "show")).output
-        secret = _secret(await _service(tmp_path, "on"))
+        switched = await _service(tmp_path, "on")
+        assert "But nothing is heard: 'eebus.announce: false'" in switched.output
+        secret = _secret(switched)
     async with running_gateway(path) as run:
         assert _secret(await _service(tmp_path, "show")) == secret
         assert secret not in str(run.gateway.status()) + str(run.gateway.identity())
