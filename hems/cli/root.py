@@ -15,6 +15,7 @@ from hems.cli.lazy import LazyGroup
         "check": ("hems.cli.check:check", "Check the configuration and tell what it means."),
         "config": ("hems.cli.config:config", "Describe the configuration file."),
         "status": ("hems.cli.status:status", "Show limits, states and devices of the running gateway."),
+        "limit": ("hems.cli.limit:limit", "Show, set or lift an own limit on consumption."),
         "minimum-power": (
             "hems.cli.minimum_power:minimum_power_command",
             "Calculate the minimum power that the grid operator must leave.",
@@ -24,6 +25,8 @@ from hems.cli.lazy import LazyGroup
             "hems.cli.factory_reset:factory_reset",
             "Forget what the Steuerbox wrote.",
         ),
+        "steuerbox": ("hems.cli.steuerbox:steuerbox", "Play a Steuerbox, with commands or a scenario."),
+        "replay": ("hems.cli.replay:replay", "Explain recorded messages in plain words."),
         "mqtt": ("hems.cli.mqtt:mqtt", "Show what is published by MQTT."),
         "conformance": (
             "hems.cli.conformance:conformance",
