@@ -24,6 +24,11 @@ FIRST_CONFIGURATION = Path(__file__).with_name("first.yaml")
 DATA_DIR = Path("/data/hems")
 PASSWORD_FILE = Path("/run/eebus-hems/mqtt_password")
 USER, GROUP = 10001, 10001
+STOPPING = (signal.SIGTERM, signal.SIGINT)
+MISTAKES = 3
+"""Exit code of the gateway's commands: mistakes in the configuration; they have been shown."""
+NOT_RUNNING = 4
+"""… and: there is no running gateway to speak to."""
 
 _SUPERVISOR_WAIT_S = 10.0
 _ACCEPT_TRIES = 60
@@ -43,25 +48,28 @@ class Broker:
 
 def main() -> int:
     """Run the gateway until it ends; returns its exit code."""
+    # The first process of a container ignores what it does not handle.
+    for number in STOPPING:
+        signal.signal(number, lambda _received, _frame: sys.exit(0))
     options: dict[str, Any] = json.loads(OPTIONS.read_text())
     broker = broker_of(options)
     prepare_files(broker)
-    variables = environment_of(options, broker)
     inherited = {name: value for name, value in os.environ.items() if name != "SUPERVISOR_TOKEN"}
-    gateway = subprocess.Popen(
-        ["hems", "run"],
-        env={**inherited, **variables},
-        user=USER,
-        group=GROUP,
-        extra_groups=[],
-        cwd="/",
-    )
-    for number in (signal.SIGTERM, signal.SIGINT):
+    variables = {**inherited, **environment_of(options, broker)}
+    # The installer of the Steuerbox needs what this shows; it also makes the key at the first start.
+    if start_as_user(["hems", "identity", "show", "--create"], variables).wait() == MISTAKES:
+        return MISTAKES
+    gateway = start_as_user(["hems", "run"], variables)
+    for number in STOPPING:
         signal.signal(number, lambda received, _frame: gateway.send_signal(received))
-    ski = str(options.get("control_box_ski") or "")
-    if ski:
+    if ski := options.get("control_box_ski"):
         accept_control_box(ski, gateway)
     return gateway.wait()
+
+
+def start_as_user(command: list[str], variables: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+    """Start a program as the user of the gateway."""
+    return subprocess.Popen(command, env=variables, user=USER, group=GROUP, extra_groups=[], cwd="/")
 
 
 def environment_of(options: Mapping[str, Any], broker: Broker | None) -> dict[str, str]:
@@ -149,7 +157,7 @@ def accept_control_box(ski: str, gateway: "subprocess.Popen[bytes]") -> None:
     command = ["hems", "pair", "accept", ski, "--as", "control-box"]
     for _ in range(_ACCEPT_TRIES):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode != 4:  # 4: the gateway does not run yet
+        if done.returncode != NOT_RUNNING:
             break
         time.sleep(_ACCEPT_PAUSE_S)
         if gateway.poll() is not None:

@@ -313,6 +313,7 @@ def test_the_app_runs_the_gateway_as_its_user_with_the_broker_of_the_supervisor(
         gateway = children_of(container.first_process)[0]
         assert Path(f"/proc/{gateway}/status").read_text().count("\t10001\t10001\t10001\t10001") == 2
         assert b"SUPERVISOR_TOKEN" not in Path(f"/proc/{gateway}/environ").read_bytes()
+        assert str(status_of(container)["ski"])[:4].upper() in (tmp_path / "log").read_text().upper()
         assert container.end() == 0, container.output.read_text()
 
 
