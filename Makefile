@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STRICT ?=
 PYTEST_ARGS ?=
 
-.PHONY: install install-dev go run test conformance bench lint soak clean
+.PHONY: install install-dev go home-assistant run test conformance bench lint soak clean
 
 $(VENV)/.runtime: requirements/runtime.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "eebus-hems needs Python 3.11 or newer; call make PYTHON=python3.11")'
@@ -24,6 +24,10 @@ install-dev: $(VENV)/.dev
 
 go: install-dev
 	$(BIN)/python -m tests.interop.go_toolchain
+
+# Two releases of Home Assistant, each in an environment of its own, for the tests with a real one.
+home-assistant: install-dev
+	$(BIN)/python -m tests.integration.home_assistant.environment
 
 run: install
 	$(BIN)/hems demo
@@ -57,4 +61,4 @@ soak-eebus: install-dev
 	SOAK=1 STRICT=$(STRICT) $(BIN)/python -m pytest -s tests/soak $(PYTEST_ARGS)
 
 clean:
-	rm -rf $(VENV) .fuzz .go build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .fuzz .go .tools build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
