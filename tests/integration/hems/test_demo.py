@@ -27,10 +27,18 @@ async def _start(folder: Path, *arguments: str) -> asyncio.subprocess.Process:
     )
 
 
+def _children(process: asyncio.subprocess.Process) -> list[psutil.Process]:
+    """The processes below it; one that ends while we look does not count."""
+    try:
+        return psutil.Process(process.pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
 async def _both_simulators(process: asyncio.subprocess.Process) -> list[psutil.Process]:
     """The processes of the house and of the Steuerbox, as soon as both run."""
     async with asyncio.timeout(20.0):
-        while len(children := psutil.Process(process.pid).children(recursive=True)) < 2:  # noqa: ASYNC110  # no event tells
+        while len(children := _children(process)) < 2:  # noqa: ASYNC110  # no event tells
             await asyncio.sleep(0.05)
     return children
 
@@ -80,7 +88,7 @@ async def test_ctrl_c_ends_it_at_any_moment_without_traceback_or_orphan(
 ) -> None:
     process = await _start(tmp_path)
     await asyncio.sleep(after_s)
-    children = psutil.Process(process.pid).children(recursive=True)
+    children = _children(process)
     process.send_signal(signal.SIGINT)
     await asyncio.sleep(0.05)
     if process.returncode is None:
