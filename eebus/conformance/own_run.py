@@ -36,7 +36,7 @@ def loopback_target(own: OwnDevice) -> Target:
         async with LoopbackDevice(own).running() as device:
             yield device
 
-    return Target(name=own.name, backend=LoopbackDevice.backend, sheet=own.sheet, make=make, exhaustive=False)
+    return Target(name=own.name, backend=LoopbackDevice.backend, sheet=own.sheet, make=make, exhaustive=True)
 
 
 async def run_own(

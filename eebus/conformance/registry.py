@@ -29,10 +29,14 @@ class CaseCode:
     alternatives: tuple[str, ...]
     needs_sockets: bool
 
-    def data_sets(self, *, exhaustive: bool) -> list[str]:
-        """The runs of the case."""
-        chosen = self.alternatives if exhaustive else self.alternatives[:1]
-        return [" ".join(filter(None, pair)) for pair in product(self.sets, chosen)]
+    def data_sets(self, *, exhaustive: bool, has_server: bool = True) -> list[str]:
+        """The runs of the case; a device without a service of its own has none as server."""
+        sets, alternatives = (
+            [item for item in items if has_server or item != AS_SERVER]
+            for items in (self.sets, self.alternatives)
+        )
+        chosen = alternatives if exhaustive else alternatives[:1]
+        return [" ".join(filter(None, pair)) for pair in product(sets, chosen)]
 
 
 REGISTERED: dict[str, CaseCode] = {}

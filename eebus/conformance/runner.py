@@ -11,7 +11,7 @@ from eebus.conformance.catalogue import CaseEntry, catalogue
 from eebus.conformance.device import DeviceUnderTest, NotPossible, RefusedInTls
 from eebus.conformance.registry import CaseCode
 from eebus.conformance.sheet import Sheet
-from eebus.conformance.stage import AS_SERVER, Stage
+from eebus.conformance.stage import Stage
 from eebus.conformance.verdict import CaseEnded, Frame, Verdict, worst
 
 _log = logging.getLogger(__name__)
@@ -89,8 +89,9 @@ async def run_case(entry: CaseEntry, targets: Sequence[Target]) -> CaseResult:
     runs = [
         await _run(entry, code, target, data_set)
         for target in targets
-        for data_set in code.data_sets(exhaustive=target.exhaustive)
-        if data_set != AS_SERVER or target.sheet.says("SHIP", "PAR_shipSvc")
+        for data_set in code.data_sets(
+            exhaustive=target.exhaustive, has_server=target.sheet.says("SHIP", "PAR_shipSvc")
+        )
     ]
     return CaseResult(entry=entry, runs=tuple(runs))
 

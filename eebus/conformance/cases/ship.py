@@ -140,12 +140,12 @@ async def _expect_refusal_in_tls(stage: Stage) -> None:
 # -- messages -----------------------------------------------------------------------------------------
 
 
-@case("TC_SHIP_MSG_001", sets=BOTH_SIDES)
+@case("TC_SHIP_MSG_001", alternatives=BOTH_SIDES)
 async def msg_001(stage: Stage) -> None:
     await _closed_or_ignored(await stage.established(), b"\x02")
 
 
-@case("TC_SHIP_MSG_002", sets=BOTH_SIDES)
+@case("TC_SHIP_MSG_002", alternatives=BOTH_SIDES)
 async def msg_002(stage: Stage) -> None:
     await _closed_or_ignored(await stage.established(), b"\xff\x00")
 
@@ -158,7 +158,7 @@ async def _closed_or_ignored(peer: ShipPeer, message: bytes) -> None:
         check(await peer.answer_to_access_request() is not None, "ignored, but mute afterwards")
 
 
-@case("TC_SHIP_MSG_003", sets=BOTH_SIDES)
+@case("TC_SHIP_MSG_003", alternatives=BOTH_SIDES)
 async def msg_003(stage: Stage) -> None:
     peer = await stage.established()
     await peer.send(_PADDED_REQUEST)
@@ -348,7 +348,7 @@ async def _expect_protocol_error(peer: ShipPeer, number: int, within_s: float) -
     await peer.expect_close(_GRACE_S)
 
 
-@case("TC_SHIP_PIN_001", sets=BOTH_SIDES)
+@case("TC_SHIP_PIN_001", alternatives=BOTH_SIDES)
 async def pin_001(stage: Stage) -> None:
     peer = await _after_hello(stage)
     await peer.protocol()
@@ -361,7 +361,7 @@ async def pin_001(stage: Stage) -> None:
 # -- termination --------------------------------------------------------------------------------------
 
 
-@case("TC_SHIP_TERM_001", sets=BOTH_SIDES)
+@case("TC_SHIP_TERM_001", alternatives=BOTH_SIDES)
 async def term_001(stage: Stage) -> None:
     peer = await stage.established()
     while (await peer.next(1.0)) is not None:
@@ -376,11 +376,12 @@ async def term_001(stage: Stage) -> None:
 # -- access methods beside data -----------------------------------------------------------------------
 
 
-@case("TC_SHIP_AM_001", sets=BOTH_SIDES)
+@case("TC_SHIP_AM_001", alternatives=BOTH_SIDES)
 async def am_001(stage: Stage) -> None:
     methods = await (await stage.established()).answer_to_access_request()
     declared = written(stage.sheet.section("SHIP")["PAR_shipId"])
-    precondition(bool(declared), "PAR_shipId is not declared")
+    declared = declared or ((await stage.dut.announced()).get(b"id") or b"").decode()
+    precondition(bool(declared), "the SHIP ID is neither declared nor announced")
     if methods is None:
         raise CaseFailed("access methods are not answered")
     check(methods.id == declared, f"the SHIP ID is '{methods.id}', '{declared}' was declared")
@@ -391,7 +392,7 @@ async def _mute(stage: Stage) -> SpinePeer:
     return SpinePeer(await stage.established(), stage.dut, plain_device(), automatic=False)
 
 
-@case("TC_SHIP_AMDATA_001", sets=BOTH_SIDES)
+@case("TC_SHIP_AMDATA_001", alternatives=BOTH_SIDES)
 async def amdata_001(stage: Stage) -> None:
     peer = await _mute(stage)
     await _expect_three_answers(peer)
@@ -415,7 +416,7 @@ async def _expect_three_answers(peer: SpinePeer) -> None:
     )
 
 
-@case("TC_SHIP_AMDATA_002", sets=BOTH_SIDES)
+@case("TC_SHIP_AMDATA_002", alternatives=BOTH_SIDES)
 async def amdata_002(stage: Stage) -> None:
     peer = await _mute(stage)
     asked = await peer.until(lambda: peer.controls_of(AccessMethodsRequest), 10.0)
@@ -427,7 +428,7 @@ async def amdata_002(stage: Stage) -> None:
     peer.ship.check_open("after the late access methods")
 
 
-@case("TC_SHIP_AMDATA_003", sets=BOTH_SIDES)
+@case("TC_SHIP_AMDATA_003", alternatives=BOTH_SIDES)
 async def amdata_003(stage: Stage) -> None:
     peer = await _mute(stage)
     check(await peer.until(peer.discovery_request, 10.0), "the device does not read the discovery data")
@@ -439,7 +440,7 @@ async def amdata_003(stage: Stage) -> None:
     peer.ship.check_open("after the late discovery reply")
 
 
-@case("TC_SHIP_AMDATA_004", sets=BOTH_SIDES)
+@case("TC_SHIP_AMDATA_004", alternatives=BOTH_SIDES)
 async def amdata_004(stage: Stage) -> None:
     ship = await stage.established()
     peer = SpinePeer(ship, stage.dut, plain_device())

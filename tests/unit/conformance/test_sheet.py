@@ -2,6 +2,7 @@
 
 import pytest
 
+from eebus.conformance.all_cases import case_codes
 from eebus.conformance.catalogue import LAYERS, TOTAL, catalogue
 from eebus.conformance.data_sets import LimitationSets
 from eebus.conformance.own import GATEWAY, OWN_DEVICES
@@ -111,3 +112,12 @@ def test_all_but_four_cases_apply_to_one_of_our_devices() -> None:
         "CSConnection_006", "CSUnlAuto_002", "CSConnection_006", "CSUnlAuto_002",
     ]  # fmt: skip
     assert GATEWAY.sheet.says("LPC", "CEM")
+
+
+def test_either_side_is_enough_for_most_ship_cases_and_a_device_may_have_only_one() -> None:
+    either, both = case_codes()["TC_SHIP_AM_001"], case_codes()["TC_SHIP_SEC_001"]
+    assert either.data_sets(exhaustive=True) == ["as server", "as client"]
+    assert either.data_sets(exhaustive=False) == ["as server"]
+    assert either.data_sets(exhaustive=False, has_server=False) == ["as client"]
+    assert both.data_sets(exhaustive=False) == ["as server", "as client"]
+    assert case_codes()["ATC_LPC_COM_PT_CSTransition6_001"].data_sets(exhaustive=False) == ["MSG_15"]
