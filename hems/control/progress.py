@@ -90,9 +90,14 @@ _HELD = frozenset({Obedience.CONFIRMED, Obedience.EFFECTIVE})
 
 
 def _taken(views: Sequence[LaneView], since_s: float | None) -> float | None:
-    """What the devices take by measurement; None while one of them was not read since then."""
+    """What the devices take by measurement; None while one of them was not read since then.
+
+    A device that never measures counts with the most that it may take; one out of reach proves nothing.
+    """
     total_w = 0.0
     for view in views:
+        if since_s is not None and view.obedience is Obedience.UNREACHABLE:
+            return None
         if view.measured_w is None:
             total_w += view.charge_w
         elif since_s is not None and (view.measured_at_s is None or view.measured_at_s < since_s):

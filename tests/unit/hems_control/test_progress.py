@@ -55,6 +55,14 @@ def test_an_unreachable_device_is_not_confirmed() -> None:
     assert decided(lost).observe([lost], 101.0) == []
 
 
+def test_what_is_set_aside_for_an_unreachable_device_is_not_called_measured() -> None:
+    lost = replace(held(None, 0.0, charge_w=3000.0), obedience=Obedience.UNREACHABLE)
+    tracker = decided(lost)
+    assert tracker.observe([lost], 101.0) == []
+    back = held(3000.0, 102.0)
+    assert reached(tracker.observe([back], 102.0)) == [Milestone.CONFIRMED, Milestone.MEASURED_BELOW]
+
+
 def test_the_first_write_is_told_once_with_its_device() -> None:
     tracker = decided(held(9000.0, 99.0))
     (step,) = tracker.write_started("box", 4140.0, 100.1)
