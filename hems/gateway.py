@@ -7,6 +7,7 @@ state is recorded, the devices are told, and only then does the answer leave.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from adapters.context import Context
@@ -17,7 +18,7 @@ from eebus.ids import PeerRole, Ski
 from eebus.io.node import Node
 from eebus.ship.identity import Identity, expires_at
 from eebus.usecases.controllable_system import ControllableSystemStatus
-from eebus.usecases.events import LimitStateChanged, OrderReceived, StoredFailsafe
+from eebus.usecases.events import FailsafeChanged, LimitStateChanged, OrderReceived, StoredFailsafe
 from eebus.usecases.house import build_stack
 from eebus.usecases.limitation import Direction
 from eebus.usecases.monitoring import MonitoringServer
@@ -108,7 +109,7 @@ class RunningGateway:
         self.context = Context(clock=clock, broker=self.broker)
         self._devices = devices = make_devices(configuration, registry, self.context)
         self._count = count_house(configuration, devices)
-        self._proofs = fallback_proofs(configuration, devices, stored.failsafe, self._count.controllable)
+        self._failsafe = stored.failsafe
         self._measurements = Measurements()
         self._energies = Energies(stored.energies)
         self._energies_on_disk = _totals_wh(self._energies)
@@ -176,6 +177,10 @@ class RunningGateway:
                 self._reasons[event.direction] = event.reason
                 self._recorder.state_changed(event)
                 self.control.new_ceilings([ceiling_of(event, self._production_basis)])
+            case FailsafeChanged(direction=Direction.CONSUMPTION, value=value_w):
+                self._failsafe = replace(self._failsafe, consumption_w=value_w)
+            case FailsafeChanged(direction=Direction.PRODUCTION, value=value_w):
+                self._failsafe = replace(self._failsafe, production_w=value_w)
 
     def _progress(self, progress: Progress) -> None:
         self._recorder.progress(progress)
@@ -274,9 +279,12 @@ class RunningGateway:
         return site_of(self._configuration, self._ski, appliances_of(self.control.status()))
 
     def set_own_limit(self, value_w: float | None, channel: str) -> None:
-        """Take the own limit of the people of the house, or lift it with None; it survives a restart."""
-        self._own_limit_w = value_w
+        """Take the own limit of the people of the house, or lift it with None; it survives a restart.
+
+        Raises StoreError when the disk is stuck; then nothing has changed.
+        """
         self._records.state.note_own_limit(value_w)
+        self._own_limit_w = value_w
         self._take_own_limit(value_w, channel)
 
     def _take_own_limit(self, value_w: float | None, channel: str) -> None:
@@ -372,9 +380,7 @@ class RunningGateway:
             raise RequestRefused(
                 f"The defaults are in force until the next start, but could not be stored: {error}"
             ) from error
-        self._proofs = fallback_proofs(
-            self._configuration, self._devices, StoredFailsafe(), self._count.controllable
-        )
+        self._failsafe = StoredFailsafe()
 
     def _control_box(self, system: ControllableSystemStatus) -> dict[str, Any]:
         box = self.node.trust.control_box()
@@ -388,7 +394,8 @@ class RunningGateway:
 
     def _warnings(self, control: ControlStatus) -> list[str]:
         found = warnings_of(control)
-        found += [proof.reason.text for proof in self._proofs if not proof.holds]
+        proofs = fallback_proofs(self._configuration, self._devices, self._failsafe, self._count.controllable)
+        found += [proof.reason.text for proof in proofs if not proof.holds]
         found += self._sources.troubles()
         found += self._records.troubles()
         found += expiry_warning(self._certificate_ends, self._clock.utc_now())

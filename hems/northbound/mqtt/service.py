@@ -29,7 +29,7 @@ from hems.northbound.home_assistant.rules import faults_of_all, faults_of_device
 from hems.northbound.home_assistant.site import Site
 from hems.northbound.home_assistant.words import Language
 from hems.northbound.moment import Moment
-from hems.northbound.mqtt.commands import CommandRefused, Commands
+from hems.northbound.mqtt.commands import CommandRefused, Commands, OwnLimit
 from hems.northbound.mqtt.connection import OFFLINE, ONLINE
 from hems.northbound.mqtt.happenings import Happenings, own_limit_event, refused_command_event
 from hems.northbound.mqtt.outbox import Outgoing
@@ -40,6 +40,7 @@ from hems.northbound.mqtt.payloads import (
     gateway_state,
 )
 from hems.northbound.mqtt.topics import Topics
+from hems.store.errors import StoreError
 
 TICK_S = 1.0
 READ_BACK_S = 3.0
@@ -66,7 +67,7 @@ class Shown(Protocol):
         """Its shape: what there is to show."""
 
     def set_own_limit(self, value_w: float | None, channel: str) -> None:
-        """Take an own limit, or lift it."""
+        """Take an own limit, or lift it. Raises StoreError when the disk is stuck; then nothing changes."""
 
 
 class Outlet(Protocol):
@@ -186,9 +187,17 @@ class MqttService:
                 self._connection.put(Outgoing(message.topic, ""))
             self._published.pop(self._topics.state, None)
         else:
-            self._gateway.set_own_limit(wish.value_w, "MQTT")
-            self._put_event(own_limit_event(wish.value_w, self._now_text()))
+            self._obey(wish)
         self._hurry()
+
+    def _obey(self, wish: OwnLimit) -> None:
+        try:
+            self._gateway.set_own_limit(wish.value_w, "MQTT")
+        except StoreError as error:
+            _log.error("The own limit by MQTT cannot be stored: %s", error)
+            self._put_event(refused_command_event(str(error), self._now_text()))
+        else:
+            self._put_event(own_limit_event(wish.value_w, self._now_text()))
 
     # --- what goes out -------------------------------------------------------------------------------------
 

@@ -4,9 +4,10 @@ import signal
 import time
 from pathlib import Path
 
-from eebus.ids import Ski
+from eebus.ids import PeerRole, Ski
 from eebus.io.events import NodeListening
 from eebus.simulator.control_box import ControlBoxSimulator
+from eebus.usecases.limitation import Direction
 from hems.control.progress import Milestone, Progress
 from tests.integration.hems.process import gateway_process
 from tests.integration.hems.support import (
@@ -93,6 +94,24 @@ async def test_LPC_901_a_restarted_gateway_is_in_init_with_the_failsafe_limit_th
             assert run.gateway.status()["control_box"]["ski"] == box.ski
             await house.until_register("wallbox", CURRENT_REGISTER, 86, since)
             assert all(raw <= 130 for raw in _currents_told(house))
+
+
+async def test_fallbacks_that_exceed_a_failsafe_limit_of_the_box_are_shown_at_once(tmp_path: Path) -> None:
+    """The inverter keeps its last value without the gateway; a box may allow less than that in failsafe."""
+    box = Box()
+    async with (
+        simulated_house() as house,
+        running_gateway(write_configuration(tmp_path, house.port)) as run,
+    ):
+        await run.gateway.accept(box.ski, PeerRole.CONTROL_BOX, replace=False)
+        async with box.dialling(run.ski, run.port) as simulator:
+            await simulator.ready(wait_s=PATIENCE_S)
+            assert (await simulator.deactivate(direction=Direction.PRODUCTION)).accepted
+            assert not any("failsafe" in warning for warning in run.gateway.status()["warnings"])
+            assert (await simulator.failsafe(production_w=0.0)).accepted
+            assert any("failsafe limit of 0 W" in warning for warning in run.gateway.status()["warnings"])
+        await run.gateway.factory_reset(forget_peers=False)
+        assert not any("failsafe" in warning for warning in run.gateway.status()["warnings"])
 
 
 async def test_the_first_set_point_leaves_before_the_node_can_be_dialled(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from hems.northbound.mqtt.outbox import Outgoing
 from hems.northbound.mqtt.service import MqttService
 from hems.northbound.mqtt.topics import Topics
 from hems.northbound.view import Instant
+from hems.store.errors import StoreError
 
 TOPICS = Topics("hems", "g1")
 NOW_S = 1000.0
@@ -172,6 +173,7 @@ class FakeGateway:
         self.now = a_moment()
         self.shape = SITE
         self.own_limits: list[float | None] = []
+        self.disk_is_stuck = False
 
     def moment(self) -> Moment:
         return self.now
@@ -180,6 +182,8 @@ class FakeGateway:
         return self.shape
 
     def set_own_limit(self, value_w: float | None, channel: str) -> None:
+        if self.disk_is_stuck:
+            raise StoreError("the disk is stuck")
         self.own_limits.append(value_w)
         self.now = replace(self.now, own_limit_w=value_w)
 

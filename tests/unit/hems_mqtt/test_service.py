@@ -292,6 +292,16 @@ def test_a_refused_command_is_told_and_the_true_value_shown_again() -> None:
     assert bench.broker.topics_sent()[:2] == [TOPICS.event, TOPICS.state]
 
 
+def test_a_command_that_cannot_be_stored_is_refused_and_the_service_goes_on() -> None:
+    bench = Bench()
+    bench.connect()
+    bench.gateway.disk_is_stuck = True
+    bench.broker.arrive(TOPICS.own_limit_set, "6000")
+    bench.service.turn()
+    kinds = [json.loads(m.payload)["event_type"] for m in bench.broker.sent if m.topic == TOPICS.event]
+    assert kinds == ["own_limit_refused"]
+
+
 def test_a_retained_command_is_refused_and_cleared() -> None:
     broker = MemoryBroker()
     broker.retained[TOPICS.own_limit_set] = "1000"
