@@ -23,6 +23,7 @@ from hems.store.errors import StoreError
 
 STATE_NAME = "state.db"
 WRITE_TIMEOUT_S = 5.0
+_MOST = 2**63 - 1
 """A write that must be on disk before it counts is refused after this time; control boxes wait 10 s."""
 
 MIGRATIONS: tuple[Migration, ...] = (
@@ -381,7 +382,8 @@ def _milli(value: float | None) -> int | None:
 
 
 def _milli_of(value: float) -> int:
-    return round(value * 1000)
+    """Thousandths, clamped to what the database can hold: a box may write any number."""
+    return max(-_MOST, min(_MOST, round(value * 1000)))
 
 
 def _unit(milli: int | None) -> float | None:

@@ -154,6 +154,12 @@ async def test_trap_20_failsafe_values_written_by_the_box_survive(tmp_path: Path
     assert (await restarted(tmp_path)).failsafe == StoredFailsafe(0.0, 1234.567, 86400.0)
 
 
+async def test_the_largest_number_of_a_box_is_clamped_to_what_can_be_stored(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        await store.put_failsafe(PersistFailsafe(9.0e18, None, None, BOX))
+    assert (await restarted(tmp_path)).failsafe.consumption_w == pytest.approx(9.2e15, rel=0.01)
+
+
 async def test_trap_18_a_factory_reset_forgets_what_the_box_wrote_and_nothing_else(tmp_path: Path) -> None:
     async with opened(tmp_path) as store:
         await store.put_identity(IDENTITY)
