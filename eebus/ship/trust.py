@@ -76,7 +76,7 @@ class TrustList:
         old_box = self.control_box()
         swap = entry.role is PeerRole.CONTROL_BOX and old_box is not None and old_box.ski != entry.ski
         if swap and not replace_box:
-            raise LocalError("another control box is already trusted; a swap must be asked for")
+            raise LocalError("another control box is already trusted; only an explicit swap replaces it")
         kept = (old for old in self if not (swap and old is old_box))
         return TrustList((*kept, entry))
 

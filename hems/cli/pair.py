@@ -51,7 +51,10 @@ def list_peers(config_path: Path | None, data_dir: Path | None, as_json: bool) -
 def accept(
     ski: Ski, role: str, replace: bool, config_path: Path | None, data_dir: Path | None, as_json: bool
 ) -> None:
-    """Trust the peer with this SKI. Compare it with the label on the device first."""
+    """Trust the peer with this SKI. Compare it with the label on the device first.
+
+    There is one control box at a time; with --replace the new one takes the place of the old one.
+    """
     answer = ask(
         find_data_dir(config_path, data_dir), "POST", f"/pairing/{ski}", {"role": role, "replace": replace}
     )
