@@ -107,8 +107,8 @@ class TurnRunner:
     async def _try_to_store(self, record: object) -> bool:
         try:
             await self._persist(record)
-        except Exception:  # a full or broken disk must not stop the node
-            _log.exception("could not store %s", type(record).__name__)
+        except Exception as error:  # a full or broken disk must not stop the node
+            _log.error("could not store %s: %s", type(record).__name__, error or type(error).__name__)
             return False
         return True
 
