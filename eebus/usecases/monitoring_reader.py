@@ -37,8 +37,10 @@ _FUNCTIONS = {
     "Measurement": (MEASUREMENT_DESCRIPTION_FUNCTION, MEASUREMENT_CONSTRAINTS_FUNCTION, MEASUREMENT_FUNCTION),
 }
 """What is read of which feature: descriptions before values."""
-_VALUE_FUNCTIONS = {MEASUREMENT_FUNCTION, KEY_FUNCTION}
+_POLLED = {"Measurement": MEASUREMENT_FUNCTION, "DeviceConfiguration": KEY_FUNCTION}
+"""What is read regularly of which feature, if at all."""
 _FACTOR_FUNCTIONS = {"DeviceConfiguration": (KEY_DESCRIPTION_FUNCTION, KEY_FUNCTION)}
+_READ_FUNCTIONS = {name for names in (_FUNCTIONS | _FACTOR_FUNCTIONS).values() for name in names}
 
 
 _Source = tuple[Ski, EntityPath]
@@ -104,10 +106,10 @@ class MonitoringReader(Handler):
 
     def _poll(self, ski: Ski, entity: EntityPath, turn: Turn) -> None:
         remote = turn.remote(ski)
-        for kind, functions in self._functions.items():
+        for kind, client in self._clients.items():
             for server in remote.find_features(kind, Role.SERVER, entity) if remote else ():
-                if functions[-1] in _VALUE_FUNCTIONS:
-                    turn.read(ski, self._clients[kind], server.address, functions[-1])
+                if kind in _POLLED:
+                    turn.read(ski, client, server.address, _POLLED[kind])
 
     def on_event(self, event: object, turn: Turn) -> None:
         match event:
@@ -139,20 +141,23 @@ class MonitoringReader(Handler):
                     turn.subscribe(ski, client, server.address, kind)
 
     def _read(self, ski: Ski, source: FeatureAddress, destination: FeatureAddress, turn: Turn) -> None:
-        """Nothing comes by itself: each list is read once after subscribing."""
-        if (ski, destination.entity or ()) not in self._values:
+        """Nothing comes by itself: each list that the partner has is read once after subscribing."""
+        remote = turn.remote(ski)
+        server = remote.feature(destination) if remote else None
+        if server is None or (ski, server.entity) not in self._values:
             return
         for kind, client in self._clients.items():
             if client.address == source:
                 for function in self._functions[kind]:
-                    turn.read(ski, client, destination, function)
+                    if function in server.functions:
+                        turn.read(ski, client, destination, function)
         if self._poll_interval_s is not None and self._poll_at is None:
             self._poll_at = turn.now + self._poll_interval_s
 
     def _take(self, event: RemoteData, turn: Turn) -> None:
         source = (event.ski, event.source.entity or ())
         remote = turn.remote(event.ski)
-        if remote is None or source not in self._values or event.function not in self._read_functions:
+        if remote is None or source not in self._values or event.function not in _READ_FUNCTIONS:
             return
         known = self._values[source]
         for quantity, reading in _readings(remote, source[1], self._profile).items():
@@ -166,10 +171,6 @@ class MonitoringReader(Handler):
                         event.ski, self._profile.use_case, source[1], quantity, reading.value, turn.now
                     )
                 )
-
-    @property
-    def _read_functions(self) -> set[str]:
-        return {name for names in self._functions.values() for name in names}
 
     def _forget(self, ski: Ski) -> None:
         self._values = {source: values for source, values in self._values.items() if source[0] != ski}

@@ -646,3 +646,16 @@ def test_a_disturbed_sensor_is_no_reason_to_grow() -> None:
     bench = Bench(MonitoringSettings(grows=True))
     bench.publish(frequency=Reading(None, ValueState.ERROR))
     assert len(bench.published()) == 0
+
+
+def test_a_partner_is_not_asked_for_lists_that_it_does_not_have() -> None:
+    bench = Bench()
+    bench.wire.cut(METER, READER)
+    feature = bench.wire.nodes[METER].stack.device.entities[1,].find_feature("Measurement", "server")
+    assert feature is not None
+    del feature.functions["measurementConstraintsListData"]
+    bench.wire.nodes[READER].log.clear()
+    bench.connect()
+    sent = [entry for entry in bench.wire.nodes[READER].log if isinstance(entry, bytes)]
+    assert any(b'"measurementListData"' in entry for entry in sent)
+    assert not any(b"measurementConstraintsListData" in entry for entry in sent)
