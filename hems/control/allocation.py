@@ -23,6 +23,8 @@ from hems.limits.reason import Reason, ReasonValue, watts
 _NOISE_W = 1e-6
 _LIKE = 0.05
 """Divisions that differ by less are alike when it comes to whom to pause, so that turns can be taken."""
+_HALVINGS = 14
+_HIGHEST_W = 100_000.0
 _SMALL_TIER = 6
 _TRIALS_SMALL, _TRIALS_LARGE = 15, 2
 """Divisions tried to find whom to pause best: in a small tier all there are for up to four such devices."""
@@ -212,6 +214,14 @@ class _Table:
         more_w = self._cost(candidate, power_w)
         return all(more_w * weight <= self.left_w[i] + _NOISE_W for i, weight in self._pots[candidate.name])
 
+    def all_fit(self, candidates: Sequence[Candidate], powers_w: Mapping[str, float]) -> bool:
+        more_w = [0.0] * len(self.left_w)
+        for candidate in candidates:
+            cost_w = self._cost(candidate, powers_w[candidate.name])
+            for index, weight in self._pots[candidate.name]:
+                more_w[index] += cost_w * weight
+        return all(more <= left for more, left in zip(more_w, self.left_w, strict=True))
+
     def give(self, candidate: Candidate, power_w: float) -> None:
         more_w = self._cost(candidate, power_w)
         for index, weight in self._pots[candidate.name]:
@@ -267,7 +277,9 @@ def _serve(table: _Table, tier: Sequence[Candidate], scale: _Scale) -> None:
 def _serve_together(table: _Table, tier: Sequence[Candidate], scale: _Scale) -> None:
     """Level the tier; where a gap or a step kept somebody down, try other divisions and keep the best."""
     before = table.saved()
-    contested = _level(table, tier, scale, {})
+    contested, short = _level(table, tier, scale, {})
+    if not short:
+        return
     best, best_levels = table.saved(), _levels(table, tier, scale)
     for caps in _trials(table, tier, contested):
         table.restore(before)
@@ -313,13 +325,17 @@ def _clearly_better(levels: Sequence[float], than: Sequence[float]) -> bool:
     return False
 
 
-def _level(table: _Table, tier: Sequence[Candidate], scale: _Scale, caps: _Caps) -> list[Candidate]:
+def _level(
+    table: _Table, tier: Sequence[Candidate], scale: _Scale, caps: _Caps
+) -> tuple[list[Candidate], bool]:
     """Raise the lowest again and again. Returns who contested: was raised over its first gap, or wanted to
-    be and found too little left. Nobody, when there was enough for all of them.
+    be and found too little left (nobody, when there was enough for all gaps); and whether any step did not
+    fit.
     """
     rising = list(tier)
     jumped: list[Candidate] = []
     kept_down: list[Candidate] = []
+    short, leapt = False, False
     while rising:
         level = min(table.power_w[c.name] / scale(c) for c in rising)
         lowest = [c for c in rising if table.power_w[c.name] / scale(c) <= level + _NOISE_W]
@@ -340,14 +356,45 @@ def _level(table: _Table, tier: Sequence[Candidate], scale: _Scale, caps: _Caps)
             else:
                 rising.remove(candidate)
                 kept_down += [candidate] if first else []
+                short = True
         if smooth and not steps:
             _rise_together(table, rising, smooth, level, scale)
-    return jumped + kept_down if kept_down else []
+        if not leapt:
+            leapt = True
+            _leap(table, rising, scale, caps)
+    return (jumped + kept_down if kept_down else []), short
 
 
 def _jump(table: _Table, next_w: float, candidate: Candidate) -> tuple[int, int]:
     """Small jumps first, then by turn; jumps that differ little are alike."""
     return round((next_w - table.power_w[candidate.name]) / 500.0), candidate.turn
+
+
+def _leap(table: _Table, rising: Sequence[Candidate], scale: _Scale, caps: _Caps) -> None:
+    """Bring all to the highest level that fits, as far as nobody meets a gap: many small steps at once."""
+    if len(rising) < 2:
+        return
+    low = min(table.power_w[c.name] / scale(c) for c in rising)
+    high = min(_end_of_range(table, c, caps) / scale(c) for c in rising)
+    levels = {c.name: table.power_w[c.name] for c in rising}
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2.0
+        reached = {c.name: max(table.power_w[c.name], c.at_most(middle * scale(c))) for c in rising}
+        if middle > low and table.all_fit(rising, reached):
+            low, levels = middle, reached
+        else:
+            high = middle
+    for candidate in rising:
+        table.give(candidate, levels[candidate.name])
+
+
+def _end_of_range(table: _Table, candidate: Candidate, caps: _Caps) -> float:
+    """Up to where it can rise without meeting a gap; no end at its top."""
+    power_w = table.power_w[candidate.name]
+    if candidate.name in caps or candidate.feasible is None:
+        return power_w
+    ends_w = [each.high_w for each in candidate.feasible.ranges if each.high_w > power_w]
+    return ends_w[0] if len(ends_w) > 1 else max(power_w, table.top_w[candidate.name], _HIGHEST_W)
 
 
 def _rise_together(

@@ -175,6 +175,11 @@ class DeviceCore:
         """The directions in which it can be told something."""
         return tuple(self._lanes)
 
+    def told(self, direction: Direction) -> bool:
+        """Whether it was ever told anything in one direction."""
+        lane = self._lanes.get(direction)
+        return lane is not None and lane.told
+
     def reachable(self, now: float) -> bool:
         """Whether what we know of the device still counts; at the start it gets the same short patience."""
         return self.connected or now < self._last_contact_s + UNREACHABLE_AFTER_S

@@ -31,7 +31,7 @@ class Side:
         self._uptakes = {name: Uptake() for name in cores}
         self._promised_w: Mapping[str, float] = {}
         self._budgets: tuple[Budget, ...] = ()
-        self._plan: Plan = plan((), ())
+        self._plan = _NOTHING
 
     @property
     def members(self) -> list[str]:
@@ -80,6 +80,9 @@ class Side:
         cores = self._cores
         situation = self._gauge.situation(self._parties(list(cores)))
         self._budgets = budgets(self.direction, in_force, situation)
+        if not self._budgets and not any(core.told(self.direction) for core in cores.values()):
+            self._plan = _NOTHING
+            return []
         standings = [self._standing(core, now) for core in cores.values()]
         if self._rules.strategy is Strategy.PRIORITY:
             standings = self._taking_turns(standings)
@@ -181,6 +184,9 @@ class Side:
             credit_reason=self._gauge.credit_reason,
             overshoot_w=self._plan.allocation.overshoot_w,
         )
+
+
+_NOTHING: Plan = plan((), ())
 
 
 def _shares(traits: Traits) -> bool:
