@@ -45,6 +45,9 @@ class Link(Protocol):
     def abort(self) -> None:
         """Drop the link at once."""
 
+    def full_pace(self) -> None:
+        """The peer is trusted and in data exchange: it may talk faster than a stranger."""
+
     @property
     def ping_overdue(self) -> bool:
         """The last ping waits for its answer for longer than a living peer needs."""

@@ -42,6 +42,9 @@ class MemoryLink:
     def abort(self) -> None:
         self.close(None, "aborted")
 
+    def full_pace(self) -> None:
+        """Nothing limits the pace in memory."""
+
     @property
     def ping_overdue(self) -> bool:
         return False

@@ -10,6 +10,7 @@ from eebus.io.link import BinaryMessage, Link, LinkClosed, LinkEvent, TextMessag
 from eebus.ship.connection import (
     CloseTransport,
     Phase,
+    PhaseReached,
     SendMessage,
     ShipConnection,
     ShipEffect,
@@ -151,6 +152,8 @@ class Pump:
                 case SpineMessage(datagram):
                     self._owner.spine_message(self, datagram)
                 case _:
+                    if effect == PhaseReached(Phase.DATA):
+                        self._link.full_pace()
                     self._owner.ship_effect(self, effect)
 
 

@@ -93,6 +93,9 @@ class _RecordedLink:
     def abort(self) -> None:
         self._link.abort()
 
+    def full_pace(self) -> None:
+        self._link.full_pace()
+
     @property
     def ping_overdue(self) -> bool:
         return self._link.ping_overdue

@@ -21,6 +21,7 @@ from websockets.uri import WebSocketURI
 from eebus.errors import RemoteError
 from eebus.io.admission import plain_address
 from eebus.io.link import BinaryMessage, LinkClosed, LinkEvent, TextMessage
+from eebus.io.pace import DATA_PACE, HANDSHAKE_PACE, Pace, PaceLimits
 
 SHIP_SUBPROTOCOL = Subprotocol("ship")
 _MAX_REASON_BYTES = 123
@@ -42,6 +43,8 @@ class WebSocketLimits:
     write_wait_s: float = 10.0
     """How long a peer may refuse to read what we send."""
     close_wait_s: float = 1.0
+    handshake_pace: PaceLimits = HANDSHAKE_PACE
+    data_pace: PaceLimits = DATA_PACE
 
 
 class WebSocketLink(asyncio.Protocol):
@@ -60,6 +63,8 @@ class WebSocketLink(asyncio.Protocol):
         self._reading_paused = False
         self._frozen = False
         self._ended = False
+        self._pace = Pace(limits.handshake_pace, self._loop.time())
+        self._pace_timer: asyncio.TimerHandle | None = None
         self._pinged_at: float | None = None
         self._ping_timer: asyncio.TimerHandle | None = None
         self._pong_timer: asyncio.TimerHandle | None = None
@@ -127,6 +132,9 @@ class WebSocketLink(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def full_pace(self) -> None:
+        self._pace.widen(self._limits.data_pace)
+
     @property
     def ping_overdue(self) -> bool:
         return self._pinged_at is not None and self._loop.time() - self._pinged_at > _PONG_IS_LATE_S
@@ -162,7 +170,9 @@ class WebSocketLink(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._protocol.receive_data(data)
-        for event in self._protocol.events_received():
+        events = self._protocol.events_received()
+        self._slow_down(len(events), len(data))
+        for event in events:
             if isinstance(event, Frame):
                 self._take_frame(event)
             else:
@@ -180,7 +190,13 @@ class WebSocketLink(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._ended = True
-        for timer in (self._ping_timer, self._pong_timer, self._write_timer, self._close_timer):
+        for timer in (
+            self._ping_timer,
+            self._pong_timer,
+            self._write_timer,
+            self._close_timer,
+            self._pace_timer,
+        ):
             if timer is not None:
                 timer.cancel()
         self._fail_opening(RemoteError(f"the peer hung up: {exc or 'connection closed'}"))
@@ -246,13 +262,24 @@ class WebSocketLink(asyncio.Protocol):
         self._arrived.set()
 
     def _pace_reading(self) -> None:
-        """Stop reading while the owner is behind or the peer does not take what we send."""
-        behind = len(self._events) >= _MAX_WAITING_EVENTS or self._write_timer is not None
+        """Stop reading while the owner is behind, the peer does not take what we send, or talks too fast."""
+        behind = len(self._events) >= _MAX_WAITING_EVENTS
+        behind = behind or self._write_timer is not None or self._pace_timer is not None
         if behind and not self._reading_paused and self._transport is not None and not self._ended:
             self._reading_paused = True
             self._transport.pause_reading()
         elif not behind:
             self._resume_reading()
+
+    def _slow_down(self, frames: int, size: int) -> None:
+        """A peer that talks too fast is not read for a while; TCP makes it wait."""
+        pause_s = self._pace.pause_s(frames, size, self._loop.time())
+        if pause_s > 0 and self._pace_timer is None:
+            self._pace_timer = self._loop.call_later(pause_s, self._listen_again)
+
+    def _listen_again(self) -> None:
+        self._pace_timer = None
+        self._pace_reading()
 
     def _resume_reading(self) -> None:
         if self._reading_paused and not self._frozen and self._transport is not None and not self._ended:

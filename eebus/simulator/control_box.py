@@ -5,6 +5,7 @@ Unlike a real one it does nothing by itself beyond its heartbeat: whoever drives
 
 import asyncio
 import contextlib
+import random as randomness
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 
@@ -67,6 +68,7 @@ class ControlBoxSimulator:
         on_event: Callable[[object], None] = lambda _event: None,
         trust: TrustList | None = None,
         recorder: FrameRecorder | None = None,
+        random: Callable[[float, float], float] = randomness.uniform,
     ) -> None:
         clock = WrongClock(clock or SystemClock())
         self._settings = settings
@@ -90,6 +92,7 @@ class ControlBoxSimulator:
             on_event=self._take,
             persist=_keep_nothing,
             wrap_link=self._line.wrap,
+            random=random,
         )
         self._answers: dict[tuple[Ski, int], asyncio.Future[WriteAnswered]] = {}
         self._ready: set[Ski] = set()

@@ -160,6 +160,9 @@ class _FaultyLink:
             self._timer.cancel()
         self._link.abort()
 
+    def full_pace(self) -> None:
+        self._link.full_pace()
+
     @property
     def ping_overdue(self) -> bool:
         return self._link.ping_overdue

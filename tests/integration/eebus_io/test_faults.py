@@ -37,7 +37,9 @@ async def _pair(
     settings = BoxSettings(
         heartbeat_interval_s=heartbeat_s, node=replace(LOOPBACK, websocket=QUICK.websocket, dial_wait_s=2.0)
     )
-    box = ControlBoxSimulator(identity("box"), settings, recorder=recorder)
+    box = ControlBoxSimulator(
+        identity("box"), settings, recorder=recorder, random=lambda low, _high: low / 20
+    )
     async with house.running() as node, box.running():
         await node.accept(box.node.snapshot().ski, PeerRole.CONTROL_BOX)
         await box.pair(house.ski, "127.0.0.1", node.snapshot().port)

@@ -25,14 +25,14 @@ from tests.integration.eebus_io.stations import QUICK, Station, control_box, gat
 _STRANGERS = 200
 
 
-def _paired() -> tuple[Station, Station]:
+def paired() -> tuple[Station, Station]:
     house, box = gateway(), control_box()
     house.trusts(box, PeerRole.CONTROL_BOX)
     box.trusts(house, PeerRole.DEVICE)
     return house, box
 
 
-async def _intrude(node: Identity, house: Station, source: str) -> WebSocketLink | None:
+async def intrude(node: Identity, house: Station, source: str) -> WebSocketLink | None:
     """Connect from a loopback address as far as the house lets us."""
     loop = asyncio.get_running_loop()
     dialled = socket.socket()
@@ -62,7 +62,7 @@ async def _intrude(node: Identity, house: Station, source: str) -> WebSocketLink
     return link
 
 
-async def _limit(box: Station, value_w: float) -> WriteAnswered:
+async def limit(box: Station, value_w: float) -> WriteAnswered:
     assert isinstance(box.device, ControlBox)
     guard = box.device.energy_guard
     box.node.act(lambda turn: guard.write_limit(Flow.CONSUMPTION, Limit(True, value_w), turn))
@@ -72,18 +72,18 @@ async def _limit(box: Station, value_w: float) -> WriteAnswered:
 async def test_200_strangers_cost_little_and_the_trusted_box_is_served(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    house, box = _paired()
+    house, box = paired()
     strangers = [identity(f"stranger {number}") for number in range(10)]
     async with house.running() as node:
         box.dials(house)
         async with box.running():
             await box.event(SystemReady)
             tries = [
-                _intrude(strangers[number % 10], house, f"127.0.0.{number % 50 + 2}")
+                intrude(strangers[number % 10], house, f"127.0.0.{number % 50 + 2}")
                 for number in range(_STRANGERS)
             ]
             attack = asyncio.gather(*tries)
-            assert (await _limit(box, 4200.0)).accepted  # in the middle of it
+            assert (await limit(box, 4200.0)).accepted  # in the middle of it
             links = [link for link in await attack if link is not None]
             shown = node.snapshot()
             assert 0 < len([item for item in shown.connections if not item.trusted]) <= 6
@@ -92,7 +92,7 @@ async def test_200_strangers_cost_little_and_the_trusted_box_is_served(
             await house.event(PeerConnected)
             await house.event(PeerConnected)
             await box.event(SystemReady)
-            assert (await _limit(box, 4100.0)).accepted
+            assert (await limit(box, 4100.0)).accepted
             for link in links:
                 link.abort()
             await until(lambda: len(node.snapshot().connections) == 1)
@@ -102,9 +102,9 @@ async def test_200_strangers_cost_little_and_the_trusted_box_is_served(
 
 
 async def test_a_spoofed_certificate_of_the_trusted_box_never_gets_in() -> None:
-    house, box = _paired()
+    house, box = paired()
     async with house.running() as node:
-        assert await _intrude(spoofing_identity(box.ski), house, "127.0.0.1") is None
+        assert await intrude(spoofing_identity(box.ski), house, "127.0.0.1") is None
         assert node.snapshot().connections == ()
         assert node.snapshot().pairing_requests == ()
         box.dials(house)
@@ -114,7 +114,7 @@ async def test_a_spoofed_certificate_of_the_trusted_box_never_gets_in() -> None:
 
 async def test_connections_that_say_nothing_are_bounded_and_dropped() -> None:
     limits = AdmissionLimits(total=10, reserved=4, per_address=3)
-    house, box = _paired()
+    house, box = paired()
     house.settings = replace(QUICK, tls_wait_s=0.2, admission=limits)
     async with house.running():
         port = house.node.snapshot().port
@@ -168,7 +168,7 @@ async def test_a_stop_does_not_wait_for_those_who_say_nothing() -> None:
 
 async def test_nothing_is_left_after_a_stop() -> None:
     process = psutil.Process()
-    house, box = _paired()
+    house, box = paired()
     tasks, descriptors = len(asyncio.all_tasks()), process.num_fds()
     for _ in range(3):
         async with house.running():
@@ -182,7 +182,7 @@ async def test_nothing_is_left_after_a_stop() -> None:
 
 async def test_a_node_that_is_cancelled_leaves_nothing_either() -> None:
     process = psutil.Process()
-    house, box = _paired()
+    house, box = paired()
     async with house.running():
         box.dials(house)
         tasks, descriptors = len(asyncio.all_tasks()), process.num_fds()

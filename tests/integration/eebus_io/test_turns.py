@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from eebus.clock import FakeClock
 from eebus.ids import Ski
 from eebus.io.recorder import FrameRecorder
 from eebus.io.turns import TurnRunner
@@ -120,10 +121,12 @@ async def test_what_breaks_is_reported_and_blocks_nobody() -> None:
 
 def test_messages_are_recorded_as_lines() -> None:
     file = io.StringIO()
-    recorder = FrameRecorder(file, "house")
-    recorder.record("box", b"\x00\x00", 10.0, sent=False)
-    recorder.record("box", b'\x01{"a":"\xc3\xa4"}', 10.25, sent=True)
-    recorder.record("box", b"", 11.0, sent=False)
+    clock = FakeClock()
+    recorder = FrameRecorder(file, "house", clock)
+    recorder.record("box", b"\x00\x00", sent=False)
+    clock.advance(0.25)
+    recorder.record("box", b'\x01{"a":"\xc3\xa4"}', sent=True)
+    recorder.record("box", b"", sent=False)
     first, second, empty = map(json.loads, file.getvalue().splitlines())
     assert first == {"t": 0.0, "from": "box", "to": "house", "layer": "ship-init", "type": 0, "text": "\x00"}
     assert (second["t"], second["from"], second["layer"], second["text"]) == (
@@ -140,7 +143,7 @@ def test_a_full_disk_ends_the_record_only(caplog: pytest.LogCaptureFixture) -> N
         def write(self, _text: str) -> int:
             raise OSError("disk full")
 
-    recorder = FrameRecorder(Full(), "house")
+    recorder = FrameRecorder(Full(), "house", FakeClock())
     for _ in range(3):
-        recorder.record("box", b"\x00\x00", 1.0, sent=False)
+        recorder.record("box", b"\x00\x00", sent=False)
     assert caplog.text.count("no longer recorded") == 1
