@@ -46,6 +46,13 @@ class Event:
         return self.steps[0].entry.step is Step.SELF_BEGAN
 
 
+_CLOSING_STEPS = ", ".join(f"'{step.value}'" for step in sorted(CLOSING))
+OPEN_EVENTS_QUERY = (
+    f"SELECT event FROM record GROUP BY event HAVING SUM(step IN ({_CLOSING_STEPS})) = 0 ORDER BY MIN(number)"
+)
+"""Asked at every start, before anything is limited: the index must answer it without the records."""
+
+
 class JournalReader:
     """Queries on journal.db. All methods block and raise StoreError; use a thread inside the gateway."""
 
@@ -73,12 +80,7 @@ class JournalReader:
 
     def open_events(self) -> list[Event]:
         """Events that are not over, as a gateway that died leaves them; oldest first."""
-        closing_steps = tuple(step.value for step in CLOSING)
-        places = ", ".join("?" * len(closing_steps))
-        query = (
-            f"SELECT event FROM record GROUP BY event HAVING SUM(step IN ({places})) = 0 ORDER BY MIN(number)"
-        )
-        return [self._event(row[0]) for row in self._rows(query, *closing_steps)]
+        return [self._event(row[0]) for row in self._rows(OPEN_EVENTS_QUERY)]
 
     def _event(self, event: bytes) -> Event:
         query = "SELECT body FROM record WHERE event = ? ORDER BY number"

@@ -13,9 +13,10 @@ from uuid import UUID, uuid4
 import pytest
 
 from eebus.clock import FakeClock
-from hems.journal.journal import JOURNAL_NAME, Journal
-from hems.journal.reading import JournalReader
+from hems.journal.journal import JOURNAL_NAME, MIGRATIONS, Journal
+from hems.journal.reading import OPEN_EVENTS_QUERY, JournalReader
 from hems.journal.record import Entry, Step, decode, encode
+from hems.store.database import open_database
 from hems.store.disk import Disk
 from hems.store.errors import StoreError
 
@@ -168,6 +169,16 @@ async def test_the_newest_events_come_first_and_open_ones_are_found(tmp_path: Pa
     assert [e.event for e in reader.events(most=1)] == [new]
     assert [e.closed for e in reader.events()] == [True, False]
     assert [e.event for e in reader.open_events()] == [old]
+
+
+async def test_a_start_looks_for_open_events_without_reading_the_records(tmp_path: Path) -> None:
+    """The gateway waits for this before it limits anything; after years there are hundred thousands."""
+    open_database(tmp_path / JOURNAL_NAME, MIGRATIONS[:1]).close()
+    await written(tmp_path, 3)
+    assert len(JournalReader(tmp_path).open_events()) == 3
+    with closing(sqlite3.connect(tmp_path / JOURNAL_NAME)) as connection:
+        plan = connection.execute(f"EXPLAIN QUERY PLAN {OPEN_EVENTS_QUERY}").fetchall()
+    assert "USING COVERING INDEX record_event" in plan[0][3]
 
 
 def test_reading_before_the_first_start_is_one_plain_line(tmp_path: Path) -> None:
