@@ -28,7 +28,7 @@ _HIDDEN = ("root", "home", "work", "tmp", "run", "opt", "data", "config")
 _STEP_LIMIT_S = 300.0
 _NO_RIGHTS = ("--bounding-set=-all", "--inh-caps=-all", "--no-new-privs")
 _PROBE = """
-cd "$(mktemp -d)" && mount -t tmpfs probe . && mkdir upper work root
+mount -t tmpfs probe /mnt; cd /mnt; mkdir upper work root
 mount -t overlay overlay -o lowerdir=/,upperdir=upper,workdir=work root
 """
 

@@ -36,12 +36,14 @@ RELEASES = (Release("2024.3", "3.11", "single"), Release("2025.4", "3.13", "devi
 """The last one before discovery by device that Python 3.11 runs, and one after."""
 
 
-def interpreter(release: Release) -> Path:
-    """The Python that runs this release, once its environment is made. Raises HomeAssistantUnavailable."""
+def interpreter(release: Release, *, install: bool = True) -> Path:
+    """The Python that runs this release; makes its environment if wanted. Raises HomeAssistantUnavailable."""
     folder = STORE / f"home-assistant-{release.number}"
     python, mark = folder / "bin" / "python", folder / "complete"
     digest = hashlib.sha256(release.requirements.read_bytes()).hexdigest()
     if not mark.exists() or mark.read_text() != digest:
+        if not install:
+            raise HomeAssistantUnavailable("it is not installed; call: make home-assistant")
         shutil.rmtree(folder, ignore_errors=True)
         _run([str(_base(release.python)), "-m", "venv", str(folder)])
         pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]

@@ -1,6 +1,7 @@
 """A real Home Assistant reads our documents: entities, states, energy, restarts, removal, no complaint."""
 
 import json
+import os
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -90,7 +91,7 @@ class Place:
 async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
     """A release of Home Assistant with a broker and a simulated house."""
     try:
-        python = interpreter(request.param)
+        python = interpreter(request.param, install=os.environ.get("STRICT") == "1")
     except HomeAssistantUnavailable as error:
         missing(f"no Home Assistant {request.param.number}: {error}")
     async with broker(tmp_path) as mosquitto, simulated_house(sun_w=2000.0) as house:
