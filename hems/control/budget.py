@@ -9,6 +9,7 @@ measured production + signed grid power)`. All are loops through the grid meter,
 """
 
 import math
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -19,6 +20,8 @@ from hems.limits.ceilings import Basis, Ceiling
 from hems.limits.reason import Reason, watts
 from hems.metering.measurements import PairedReading
 
+FALLING_S = 10.0
+"""For so long a fall of the readings is remembered when new credit is taken."""
 CREDIT_HOLD_S = 30.0
 """New credit must have been there for so long before it is used: a cloud takes it away in seconds."""
 
@@ -63,7 +66,8 @@ class CreditTracker:
     After a rise of a set-point the samples are mixed: a meter that lags behind the devices shows power that
     does not exist, and using it feeds the rise back into itself. So credit grows only from samples that are
     newer than the last rise plus the device's reaction time, only after it was there for the hold time, and
-    only to the least that was seen meanwhile.
+    only to the least that was seen meanwhile. While readings fall, as much again is kept back: a rise hides
+    the next fall from a meter that lags.
 
     `without_meter_w`: what may be used while nothing is measured, and where it starts.
     """
@@ -73,6 +77,7 @@ class CreditTracker:
         self._without_meter_w = without_meter_w
         self._credit_w = without_meter_w
         self._least_w = math.inf
+        self._recent: deque[tuple[float, float]] = deque()
         self._since_s: float | None = None
         self._reason = _NO_METER
 
@@ -96,6 +101,7 @@ class CreditTracker:
             self._restart_hold()
             self._reason = _NO_METER
             return
+        self._remember(reading)
         self._credit_w = min(self._credit_w, reading.most_w)
         if reading.least_w <= self._credit_w:
             self._restart_hold()
@@ -114,9 +120,23 @@ class CreditTracker:
         if remaining_s > 0.0:
             self._reason = _held(self._credit_w, self._least_w, remaining_s)
             return
-        self._credit_w = self._least_w
+        secure_w = self._least_w - self._lost_lately_w()
+        if secure_w <= self._credit_w:
+            self._reason = _falling(self._credit_w)
+            return
+        self._credit_w = secure_w
         self._restart_hold()
         self._reason = _used(self._credit_w)
+
+    def _lost_lately_w(self) -> float:
+        """By how much the readings have fallen: as much may be gone before the next fall can be seen."""
+        highest_w = max(least_w for _, least_w in self._recent)
+        return highest_w - self._recent[-1][1]
+
+    def _remember(self, reading: CreditReading) -> None:
+        self._recent.append((reading.taken_s, reading.least_w))
+        while self._recent[0][0] < reading.taken_s - FALLING_S:
+            self._recent.popleft()
 
     def _restart_hold(self) -> None:
         self._since_s = None
@@ -267,6 +287,11 @@ def _used(credit_w: float) -> Reason:
 def _frozen(credit_w: float) -> Reason:
     text = f"credit stays at {watts(credit_w)} until all readings are newer than the last rise"
     return Reason("credit_frozen", text, {"credit_w": credit_w})
+
+
+def _falling(credit_w: float) -> Reason:
+    text = f"credit stays at {watts(credit_w)}: the readings are falling"
+    return Reason("credit_falling", text, {"credit_w": credit_w})
 
 
 def _held(credit_w: float, coming_w: float, remaining_s: float) -> Reason:

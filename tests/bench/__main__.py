@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.bench import codec, exchange, gateway
+from tests.bench import codec, energy_lost, exchange, gateway
 from tests.bench.table import MISSED, Figure, render
 from tests.interop.go_toolchain import build_peer
 from tests.interop.netns import unavailable
@@ -25,6 +25,7 @@ PARTS: dict[str, Part] = {
     "codec": codec.measure,
     "exchange": exchange.measure,
     "gateway": gateway.measure,
+    "energy": energy_lost.measure,
 }
 NEED_NETWORKS = {"exchange", "gateway"}
 RESULTS = Path(__file__).parents[2] / ".bench"
