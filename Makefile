@@ -60,5 +60,9 @@ fuzz: $(VENV)/.fuzz
 soak-eebus: install-dev
 	SOAK=1 STRICT=$(STRICT) $(BIN)/python -m pytest -s tests/soak $(PYTEST_ARGS)
 
+HOUSES ?= 10000
+soak: install-dev
+	$(BIN)/python -m tests.soak $(HOUSES)
+
 clean:
 	rm -rf $(VENV) .fuzz .go .tools build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
