@@ -4,6 +4,7 @@ import asyncio
 import errno
 import logging
 import socket
+import traceback
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -123,6 +124,8 @@ class Listener:
             await self._host.welcome(Arrival(number, link, context.peer, address))
         except (OSError, RemoteError) as error:
             self._complain(address, str(error) or type(error).__name__)
+            # The frames that the error passed hold a quarter of a megabyte of buffers, and in a circle.
+            traceback.clear_frames(error.__traceback__)
         except Exception:
             _log.exception("connection from %s dropped by a mistake of ours", address)
         finally:
