@@ -1,6 +1,7 @@
 """The one timer of a node."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 from eebus.clock import Clock
@@ -35,8 +36,11 @@ class Alarm:
             due = self._next_deadline()
             sleep_s = MAX_SLEEP_S if due is None else min(MAX_SLEEP_S, max(_MIN_SLEEP_S, due - now))
             self._wakes_at = now + sleep_s
-            try:
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(sleep_s):
                     await self._earlier.wait()
-            except TimeoutError:
-                self._on_time(self._clock.monotonic())
+            # Also after an early wake: a peer that keeps us busy must not hold back what is due.
+            now = self._clock.monotonic()
+            due = self._next_deadline()
+            if now >= self._wakes_at or (due is not None and now >= due):
+                self._on_time(now)
