@@ -30,7 +30,7 @@ async def _start(folder: Path, *arguments: str) -> asyncio.subprocess.Process:
 def _children(process: asyncio.subprocess.Process) -> list[psutil.Process]:
     """The processes below it; one that ends while we look does not count."""
     try:
-        return psutil.Process(process.pid).children(recursive=True)
+        return list(psutil.Process(process.pid).children(recursive=True))
     except psutil.NoSuchProcess:
         return []
 
