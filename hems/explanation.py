@@ -5,12 +5,14 @@ Pure: devices are asked for their capabilities only, nothing is connected.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 
 from eebus.usecases.events import StoredFailsafe
 from hems.config import Configuration, DeviceSettings
 from hems.control.fallbacks import FallbackProof, LeftAlone, prove_fallbacks
 from hems.counting import HouseCount, count_house
 from hems.devices import Capabilities, Device, Direction, FeasiblePowers
+from hems.limit_explanation import limit_lines
 from hems.limits.minimum_power import minimum_power_lines
 from hems.limits.reason import watts
 
@@ -32,11 +34,16 @@ class Explanation:
 
 
 def explain(
-    configuration: Configuration, devices: Sequence[Device], written: StoredFailsafe = NOTHING_WRITTEN
+    configuration: Configuration,
+    devices: Sequence[Device],
+    written: StoredFailsafe = NOTHING_WRITTEN,
+    *,
+    today: date,
 ) -> Explanation:
     """Explain a checked configuration; `devices` are made from it, in its order, and not connected.
 
-    `written`: failsafe values that a Steuerbox has written; they beat the configuration.
+    `written`: failsafe values that a Steuerbox has written; they beat the configuration. `today` decides
+    whether the cap on feed-in still holds.
     """
     count = count_house(configuration, devices)
     proofs = fallback_proofs(configuration, devices, written, count.controllable)
@@ -52,6 +59,7 @@ def explain(
     ordered = sorted(zip(configuration.devices, devices, strict=True), key=lambda pair: pair[0].priority)
     lines += [(settings.name, _device(device.capabilities, settings)) for settings, device in ordered]
     lines += counting_lines(count)
+    lines += limit_lines(configuration, count, today)
     lines += [("Gateway dies", proof.reason.text) for proof in proofs]
     return Explanation(tuple(lines), proofs, tuple(_warnings(configuration, devices, count)))
 

@@ -25,6 +25,7 @@ def check(config_path: Path | None, as_json: bool) -> None:
     3: mistakes.
     """
     from adapters.registry import DEFAULT_REGISTRY
+    from eebus.clock import SystemClock
     from hems.equipment import make_devices, settings_that_cannot_work, unconnected
     from hems.explanation import explain
 
@@ -35,7 +36,12 @@ def check(config_path: Path | None, as_json: bool) -> None:
         examine=lambda configuration: settings_that_cannot_work(configuration, DEFAULT_REGISTRY),
     )
     devices = make_devices(configuration, DEFAULT_REGISTRY, unconnected(configuration))
-    explanation = explain(configuration, devices, _written(configuration.data_dir))
+    explanation = explain(
+        configuration,
+        devices,
+        _written(configuration.data_dir),
+        today=SystemClock().utc_now().astimezone().date(),
+    )
     if as_json:
         write_json(
             {

@@ -1,12 +1,25 @@
 """What `hems check` tells: the meaning of a configuration and the proof for a dead gateway."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
 import pytest
 
 from eebus.usecases.events import StoredFailsafe
-from hems.config import Configuration, DeviceSettings, EebusSettings, FailsafeSettings
+from hems.config import (
+    Configuration,
+    DeviceSettings,
+    EebusSettings,
+    FailsafeSettings,
+    GenerationSettings,
+    GridConnectionPointSettings,
+    ProgrammeSettings,
+    ProtectionSettings,
+    RelaySettings,
+    WindowSettings,
+    WishSettings,
+)
 from hems.counting import count_house
 from hems.devices import (
     Capabilities,
@@ -18,8 +31,10 @@ from hems.devices import (
     Readback,
     Setpoint,
 )
-from hems.explanation import counting_lines, explain
+from hems.explanation import NOTHING_WRITTEN, Explanation, counting_lines
+from hems.explanation import explain as explain_on
 
+TODAY = date(2026, 11, 25)
 WALLBOX_POWERS = FeasiblePowers((PowerRange(0.0, 0.0), PowerRange(4140.0, 11040.0)))
 
 
@@ -41,6 +56,14 @@ class OfflineDevice:
 
     async def close(self) -> None:
         raise AssertionError("nothing was opened")
+
+
+def explain(
+    configuration: Configuration,
+    devices: Sequence[OfflineDevice],
+    written: StoredFailsafe = NOTHING_WRITTEN,
+) -> Explanation:
+    return explain_on(configuration, devices, written, today=TODAY)
 
 
 def wallbox(fallback_w: float | None) -> Capabilities:
@@ -179,3 +202,31 @@ def test_the_class_can_be_named_where_the_adapter_cannot_know_it() -> None:
     assert count.controllable == {"device1"}
     assert count.minimum.ems is not None
     assert count.minimum.ems.power_w == 8000.0
+
+
+def test_sources_of_limits_are_told_with_the_watts_they_mean() -> None:
+    configuration, devices = house(wallbox(0.0), wallbox(0.0))
+    window = WindowSettings(**{"from": "17:00", "until": "20:00"})
+    configuration = configuration.model_copy(
+        update={
+            "generation": GenerationSettings(installed_power_w=9900.0),
+            "grid_connection_point": GridConnectionPointSettings(protection=ProtectionSettings(fuse_a=35.0)),
+            "relays": (
+                RelaySettings(name="box", wiring="four_contacts", adapter=DeviceSettings.model_construct()),
+            ),
+            "programmes": (ProgrammeSettings(name="evening", windows=(window,), consumption_w=5000.0),),
+            "wishes": (WishSettings(device="device0", at_least_w=4140.0, windows=(window,)),),
+        }
+    )
+    told = [f"{label}: {text}" for label, text in explain(configuration, devices).lines]
+    for line in (
+        "Rules: scarce power goes one device after the other; own generation serves the house first",
+        "Fuse: 3 x 35 A = 24.15 kW; single-phase devices at most 4.60 kW",
+        "Relays: box, wiring four_contacts",
+        ": w4 active: draw at most 7.56 kW",
+        ": s2 active: feed-in at most 2.97 kW",
+        "Programme: evening: draw at most 5.00 kW, 17:00 to 20:00",
+        "Wish: device0 gets 4.14 kW first, 17:00 to 20:00",
+    ):
+        assert line in told
+    assert any("60 % of 9.90 kW installed = 5.94 kW" in line for line in told)
