@@ -36,12 +36,8 @@ def check(config_path: Path | None, as_json: bool) -> None:
         examine=lambda configuration: settings_that_cannot_work(configuration, DEFAULT_REGISTRY),
     )
     devices = make_devices(configuration, DEFAULT_REGISTRY, unconnected(configuration))
-    explanation = explain(
-        configuration,
-        devices,
-        _written(configuration.data_dir),
-        today=SystemClock().utc_now().astimezone().date(),
-    )
+    today = SystemClock().utc_now().astimezone().date()
+    explanation = explain(configuration, devices, _written(configuration.data_dir), today=today)
     if as_json:
         write_json(
             {

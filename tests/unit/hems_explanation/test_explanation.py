@@ -206,7 +206,7 @@ def test_the_class_can_be_named_where_the_adapter_cannot_know_it() -> None:
 
 def test_sources_of_limits_are_told_with_the_watts_they_mean() -> None:
     configuration, devices = house(wallbox(0.0), wallbox(0.0))
-    window = WindowSettings(**{"from": "17:00", "until": "20:00"})
+    window = WindowSettings.model_validate({"from": "17:00", "until": "20:00"})
     configuration = configuration.model_copy(
         update={
             "generation": GenerationSettings(installed_power_w=9900.0),
