@@ -15,7 +15,7 @@ from tests.interop.conftest import StartGo, StartHouse, missing
 from tests.interop.go_peer import Partner
 from tests.interop.netns import Network, unavailable
 
-pytestmark = [pytest.mark.interop, pytest.mark.netns]
+pytestmark = [pytest.mark.interop, pytest.mark.netns, pytest.mark.alone]
 
 Part = Callable[[Path, Path], Awaitable[list[Figure]]]
 

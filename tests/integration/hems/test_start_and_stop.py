@@ -26,6 +26,7 @@ from tests.integration.hems.support import (
 )
 
 
+@pytest.mark.alone
 async def test_a_gateway_listens_within_two_seconds_and_stops_cleanly(tmp_path: Path) -> None:
     async with simulated_house() as house:
         path = write_configuration(tmp_path, house.port)

@@ -74,6 +74,7 @@ async def test_the_single_form_keeps_the_rules_too(tmp_path: Path, mosquitto: Mo
     assert name == "Bezugsgrenze"
 
 
+@pytest.mark.alone
 async def test_a_limit_of_the_box_is_visible_with_state_event_and_reason_within_200_ms(
     tmp_path: Path, mosquitto: Mosquitto
 ) -> None:

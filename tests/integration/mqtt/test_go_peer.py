@@ -14,7 +14,7 @@ from tests.interop.go_peer import Partner
 from tests.interop.json_peer import LineProgram
 from tests.interop.netns import Network
 
-pytestmark = [pytest.mark.interop, pytest.mark.netns]
+pytestmark = [pytest.mark.interop, pytest.mark.netns, pytest.mark.alone]
 
 BOX, HOUSE, PORT = "10.77.0.2", "10.77.0.3", 4712
 VISIBLE_NS = 200_000_000

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
+import pytest
 
 from tests.integration.hems.process import gateway_process
 from tests.integration.mqtt.gateways import TOPICS
@@ -66,6 +67,7 @@ def _shown(watcher: Watcher, since: int) -> dict[str, int]:
     return {topic: seen.count(topic) for topic in topics}
 
 
+@pytest.mark.alone
 async def test_fifty_devices_with_values_each_second_make_no_backlog_and_no_growth(tmp_path: Path) -> None:
     async with (
         broker(tmp_path) as mosquitto,
