@@ -190,13 +190,18 @@ class ControlBoxSimulator:
             self.node.act(lambda turn: self._guard.read_back(turn, ski=ski))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_READ_BACK_WAIT_S):
-                    while self._changes < before + 2:  # limits, and failsafe values
+                    # Limits and failsafe values; answers to the first reads may still be among the changes.
+                    while self._changes < before + 2 or not self._shows_failsafe(ski):
                         self._news.clear()
                         await self._news.wait()
         for view in self.node.act(self._guard.views):
             if ski in (None, view.ski):
                 return view
         raise LocalError("no controllable system is known")
+
+    def _shows_failsafe(self, ski: Ski | None) -> bool:
+        views = self.node.act(self._guard.views)
+        return any(view.failsafe_w for view in views if ski in (None, view.ski))
 
     def heartbeat_age_s(self, ski: Ski) -> float | None:
         """How long ago a partner's heartbeat was heard."""
