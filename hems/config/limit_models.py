@@ -188,7 +188,9 @@ class WindowSettings(Section):
 
     start: str = Field(alias="from", pattern=_TIME, description="Local time such as '22:00'.")
     end: str = Field(
-        alias="until", pattern=_TIME, description="Local time; not after `from` means the next day."
+        alias="until",
+        pattern=_TIME,
+        description="Local time such as '06:00'; not after `from` is the next day.",
     )
     days: tuple[_DAY, ...] = Field(
         default=(), max_length=7, description="Days on which it starts (mon to sun); empty means each day."

@@ -73,7 +73,8 @@ class SchemaGuide:
             if isinstance(part, int):
                 child = schema.get("items", {})
             else:
-                child = schema.get("properties", {}).get(part, {})
+                others = schema.get("additionalProperties")
+                child = schema.get("properties", {}).get(part, others if isinstance(others, Mapping) else {})
             schema = self._resolve(child, data)
         return schema
 
