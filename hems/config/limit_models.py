@@ -190,7 +190,7 @@ class WindowSettings(Section):
     end: str = Field(
         alias="until",
         pattern=_TIME,
-        description="Local time such as '06:00'; not after `from` is the next day.",
+        description="Local time as '06:00'; not after `from` is the next day.",
     )
     days: tuple[_DAY, ...] = Field(
         default=(), max_length=7, description="Days on which it starts (mon to sun); empty means each day."
