@@ -1,5 +1,6 @@
 """`hems status`: what the running gateway does, and why."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -7,10 +8,11 @@ import click
 
 from eebus.ids import Ski, group_ski
 from hems.cli.client import ask, data_dir_option, find_data_dir
-from hems.cli.options import config_option, json_option, write_json
+from hems.cli.options import CommandFailed, config_option, json_option, write_json
 from hems.cli.words import flow, local_time, power, span
 
 _LABELS = {"consumption": "Consumption", "production": "Feed-in"}
+_LATEST_ORDERS = 3
 _KINDS = {"grid_operator": "by the grid operator", "self_imposed": "by the gateway itself"}
 
 
@@ -19,13 +21,23 @@ _KINDS = {"grid_operator": "by the grid operator", "self_imposed": "by the gatew
 @data_dir_option
 @json_option
 def status(config_path: Path | None, data_dir: Path | None, as_json: bool) -> None:
-    """Show limits, states and devices of the running gateway, with the reason of each."""
-    answer = ask(find_data_dir(config_path, data_dir), "GET", "/status")
+    """Show limits, states and devices of the running gateway with their reasons, and the latest orders."""
+    folder = find_data_dir(config_path, data_dir)
+    answer = {**ask(folder, "GET", "/status"), "orders": _latest_orders(folder)}
     if as_json:
         write_json(answer)
         return
     for label, text in lines(answer):
         click.echo(f"{label:<14}{text}".rstrip())
+
+
+def _latest_orders(folder: Path) -> list[dict[str, Any]]:
+    """Newest first; none while a stuck disk keeps them, which the status itself tells."""
+    try:
+        orders: list[dict[str, Any]] = ask(folder, "GET", f"/orders?count={_LATEST_ORDERS}")["orders"]
+    except CommandFailed:
+        return []
+    return orders
 
 
 def lines(status_: dict[str, Any]) -> list[tuple[str, str]]:
@@ -44,6 +56,8 @@ def lines(status_: dict[str, Any]) -> list[tuple[str, str]]:
         found += [
             ("", f"{_LABELS[order['direction']].lower()}: {_order(order)}") for order in device["orders"]
         ]
+    labels = ["Latest orders", *[""] * _LATEST_ORDERS]
+    found += [(label, _past(event)) for label, event in zip(labels, status_["orders"], strict=False)]
     if status_["pairing_requests"]:
         count = status_["pairing_requests"]
         found.append(("Pairing", f"{count} peer{'s' if count > 1 else ''} asking; see: hems pair list"))
@@ -78,6 +92,16 @@ def _limit(limit: dict[str, Any]) -> str:
         text += f" for another {span(limit['remaining_s'])}"
     text += f" ({limit['state']}: {limit['reason']})"
     return f"{text}; next: {limit['next']}" if limit["next"] else text
+
+
+def _past(event: dict[str, Any]) -> str:
+    """One order, or one phase that nobody ordered: when and what it began with, and how far it came."""
+    first, last = event["steps"][0], event["steps"][-1]
+    began = local_time(datetime.fromtimestamp(first["unix_ms"] / 1000.0, UTC).isoformat())
+    what = f"limited by itself: {first['text']}" if event["self_imposed"] else first["text"]
+    if event["closed"]:
+        return f"{began} {what}; over: {last['text']}"
+    return f"{began} {what}; so far: {last['text']}"
 
 
 def _aged(sample: dict[str, Any]) -> str:

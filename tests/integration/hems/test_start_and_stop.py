@@ -150,7 +150,9 @@ async def test_status_and_pair_list_speak_to_the_running_gateway(tmp_path: Path)
     assert f"Steuerbox     {group_ski(box.ski)}, connected, last heartbeat" in told
     assert "Consumption   limited to 4.20 kW by the grid operator for another 10 min (limited: " in told
     assert "consumption: at most 4.14 kW" in told
+    assert "the control box limits consumption to 4200 W for 600 s" in told
     assert as_json["limits"][0]["rule"].startswith("LPC-")
+    assert as_json["orders"][0]["steps"][0]["step"] == "order.received"
     assert f"Trusted:          {group_ski(box.ski)}  control-box, connected" in pairs
 
 

@@ -1,11 +1,12 @@
 """Figures and states as people read them."""
 
+from datetime import datetime
 from typing import Any
 
 import pytest
 
 from hems.cli.status import lines
-from hems.cli.words import flow, power, span
+from hems.cli.words import flow, local_time, power, span
 
 
 @pytest.mark.parametrize(
@@ -43,6 +44,7 @@ def _status(**changes: Any) -> dict[str, Any]:
         "sources": [],
         "meter": None,
         "devices": [],
+        "orders": [],
         "pairing_requests": 0,
         "warnings": [],
         **changes,
@@ -82,6 +84,27 @@ def test_a_device_is_told_with_power_setpoint_and_reason() -> None:
     assert lines(_status(devices=[device]))[-2:] == [
         ("wallbox", "wallbox, drawing 4.14 kW, 1 s ago"),
         ("", "consumption: at most 4.14 kW, effective (all that is left)"),
+    ]
+
+
+def test_the_latest_orders_are_told_with_how_far_they_came() -> None:
+    began_ms = round(datetime.fromisoformat("2026-01-31T10:00:00+00:00").timestamp() * 1000)
+
+    def event(first: str, last: str, *, closed: bool, self_imposed: bool = False) -> dict[str, Any]:
+        steps = [{"unix_ms": began_ms, "text": first}, {"unix_ms": began_ms + 1000, "text": last}]
+        return {"closed": closed, "self_imposed": self_imposed, "steps": steps}
+
+    began = local_time("2026-01-31T10:00:00+00:00")
+    orders = [
+        event("the control box limits consumption to 4200 W", "measured at 4.14 kW", closed=False),
+        event("power-up", "an order took its place", closed=True, self_imposed=True),
+    ]
+    assert lines(_status(orders=orders))[-2:] == [
+        (
+            "Latest orders",
+            f"{began} the control box limits consumption to 4200 W; so far: measured at 4.14 kW",
+        ),
+        ("", f"{began} limited by itself: power-up; over: an order took its place"),
     ]
 
 
