@@ -197,12 +197,12 @@ class Sandbox:
                 stdout=log,
                 stderr=log,
             )
+        container = Container(image, root, process, output)
         try:
-            yield Container(image, root, process, output)
+            yield container
         finally:
             if process.poll() is None:
-                process.kill()
-                process.wait()
+                container.end(signal.SIGKILL)
 
     def _mount(self, name: str) -> None:
         place, root = self.folder / name, self.root(name)
