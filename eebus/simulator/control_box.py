@@ -243,11 +243,6 @@ class ControlBoxSimulator:
 
     # -- inside --------------------------------------------------------------------------------------
 
-    def unit_values(self, ski: Ski) -> dict[EntityPath, dict[Quantity, float]]:
-        """What each appliance of a partner reports (MPC), by its entity."""
-        reader = self._box.unit_reader
-        return {entity: reader.values(ski, entity) for entity in reader.entities(ski)}
-
     @property
     def _guard(self) -> EnergyGuard:
         return self._box.energy_guard

@@ -25,7 +25,7 @@ async def test_MGCP_SCE5_to_7_values_that_the_meter_has_are_served_without_confi
         values = box.grid_values(run.ski)
         assert 200.0 < values[Quantity.VOLTAGE_A] < 260.0
         assert 49.0 < values[Quantity.FREQUENCY] < 51.0
-        assert box.unit_values(run.ski) == {}
+        assert box.units(run.ski) == {}
 
 
 async def test_MPC_each_device_reports_on_an_entity_of_its_own_when_that_is_wished(tmp_path: Path) -> None:
@@ -34,10 +34,10 @@ async def test_MPC_each_device_reports_on_an_entity_of_its_own_when_that_is_wish
         async with running_gateway(path) as run, trusted_box(run) as box:
             await eventually(
                 lambda: (
-                    len(box.unit_values(run.ski)) == 2
-                    and all(Quantity.POWER in values for values in box.unit_values(run.ski).values())
+                    len(box.units(run.ski)) == 2
+                    and all(Quantity.POWER in values for values in box.units(run.ski).values())
                 )
             )
-            powers = [values[Quantity.POWER] for _, values in sorted(box.unit_values(run.ski).items())]
+            powers = [values[Quantity.POWER] for _, values in sorted(box.units(run.ski).items())]
             assert powers[0] >= 0.0
             assert powers[1] < -1000.0
