@@ -68,7 +68,7 @@ class Journal:
 
     async def close(self) -> None:
         """Close the file; call `flush` before."""
-        await self._disk.call(self._connection.close)
+        await self._disk.leave(self._connection)
 
     def append(self, entry: Entry) -> None:
         """Queue an entry. A disk that is stuck holds nothing up; see `waiting` and `lost`."""

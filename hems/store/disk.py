@@ -24,6 +24,8 @@ from hems.store.errors import StoreError, StoreTimeoutError
 
 MOST_JOBS = 1000
 """Jobs that may wait; more are refused, so that a stuck disk cannot fill the memory."""
+LEAVE_S = 5.0
+"""Longest wait for a file to be closed."""
 STUCK_S = 2.0
 """Age of the oldest job from which the disk is reported as stuck."""
 
@@ -149,6 +151,16 @@ class Disk:
 
         self._queue.put(task)
         return await future
+
+    async def leave(self, connection: sqlite3.Connection, timeout_s: float = LEAVE_S) -> None:
+        """Close a file after everything queued for it. A stuck disk must not keep the process from ending:
+        after that time the file is left as a crash would leave it.
+        """
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self.call(connection.close)
+        except TimeoutError:
+            _log.error("the disk is stuck; a file is left open")
 
     def submit(self, connection: sqlite3.Connection, work: Work) -> Job:
         """Queue a transaction without waiting. Raises StoreError when too many wait already."""

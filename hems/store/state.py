@@ -144,7 +144,7 @@ class StateStore:
 
     async def close(self) -> None:
         """Close the file; everything put is on disk already."""
-        await self._disk.call(self._connection.close)
+        await self._disk.leave(self._connection)
 
     async def load(self) -> StoredState:
         """Everything stored."""

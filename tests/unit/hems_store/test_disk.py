@@ -189,3 +189,12 @@ async def test_jobs_run_in_the_order_given(bench: Bench) -> None:
         bench.disk.submit(bench.connection, putting(number))
     assert await bench.disk.flush(1.0)
     assert bench.stored() == 19
+
+
+async def test_a_stuck_disk_does_not_keep_the_process_from_ending(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.block()
+    async with asyncio.timeout(1.0):
+        await bench.disk.leave(bench.connection, timeout_s=0.02)
+    assert "the disk is stuck" in caplog.text
