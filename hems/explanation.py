@@ -111,7 +111,7 @@ def _failsafe(configuration: Configuration) -> str:
     feed_in = "is not cut" if failsafe.production_w is None else f"at most {watts(failsafe.production_w)}"
     return (
         f"while the Steuerbox is silent: draw at most {watts(failsafe.consumption_w)}, feed-in {feed_in}, "
-        f"for at least {failsafe.duration_s / 3600:g} h; what a Steuerbox writes beats this"
+        f"for at least {failsafe.duration_s / 3600:.3g} h; what a Steuerbox writes beats this"
     )
 
 
@@ -122,7 +122,7 @@ def _written(written: StoredFailsafe) -> str:
         if value_w is not None
     ]
     if written.duration_s is not None:
-        values.append(f"duration {written.duration_s / 3600:g} h")
+        values.append(f"duration {written.duration_s / 3600:.3g} h")
     return f"a Steuerbox has written {', '.join(values)}; that counts instead"
 
 
