@@ -123,6 +123,7 @@ class House:
             "failsafe_duration_s": status.failsafe_duration_s,
             "announced": node.announced_addresses,
             "connected": [connection.ski for connection in node.connections if connection.carries_spine],
+            "connections": [connection.ski for connection in node.connections],
             "pairing_requests": [request.ski for request in node.pairing_requests],
             "trusted": [entry.ski for entry in node.trusted],
         }

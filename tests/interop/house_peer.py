@@ -39,6 +39,8 @@ class HouseView:
     failsafe_duration_s: float
     announced: tuple[str, ...]
     connected: tuple[str, ...]
+    connections: tuple[str, ...]
+    """All that are open, whatever their phase."""
     pairing_requests: tuple[str, ...]
     trusted: tuple[str, ...]
 
@@ -88,6 +90,7 @@ class HousePeer(JsonPeer):
             failsafe_duration_s=data["failsafe_duration_s"],
             announced=tuple(data["announced"]),
             connected=tuple(data["connected"]),
+            connections=tuple(data["connections"]),
             pairing_requests=tuple(data["pairing_requests"]),
             trusted=tuple(data["trusted"]),
         )
