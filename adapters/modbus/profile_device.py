@@ -25,6 +25,7 @@ from hems.devices import (
     Readback,
     Setpoint,
     WriteRefused,
+    WrongDevice,
 )
 
 _LOG = logging.getLogger(__name__)
@@ -141,7 +142,7 @@ class ProfileDevice:
             return
         try:
             await self._set_up(Priority.LIMIT)
-        except DeviceUnreachable:
+        except (DeviceUnreachable, WrongDevice):
             raise
         except DeviceError as error:
             _LOG.warning("%s: the limit is written although setting up failed: %s", self._name, error)
@@ -169,7 +170,7 @@ class ProfileDevice:
         for check in self._profile.identify:
             value = self._registers.number(check.point)
             if value is None or not check.min <= value <= check.max:
-                raise DeviceError(
+                raise WrongDevice(
                     f"{self._name}: this is no {self._profile.profile.family}: {check.point} reads {value} "
                     f"instead of {check.min:g} to {check.max:g}; check profile, host and unit"
                 )

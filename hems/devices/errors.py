@@ -11,3 +11,7 @@ class DeviceUnreachable(DeviceError):
 
 class WriteRefused(DeviceError):
     """The device answered and refused, or read back another value than was written."""
+
+
+class WrongDevice(DeviceError):
+    """Another device than the expected one answers at this address; nothing may be written to it."""

@@ -11,7 +11,16 @@ from adapters.modbus.endpoint import Framing
 from adapters.modbus.settings import ModbusSettings, make_profile_device
 from adapters.simulated.faults import Fault
 from eebus.clock import FakeClock
-from hems.devices import DeviceError, DeviceUnreachable, Direction, Fallback, Kind, Setpoint, WriteRefused
+from hems.devices import (
+    DeviceError,
+    DeviceUnreachable,
+    Direction,
+    Fallback,
+    Kind,
+    Setpoint,
+    WriteRefused,
+    WrongDevice,
+)
 from tests.unit.adapters.house import Site, site
 from tests.unit.adapters.modbus_stub import rtu_frame, rtu_stub
 
@@ -221,6 +230,20 @@ async def test_another_device_at_the_address_is_noticed() -> None:
         place.house.house.wallbox.hardware_max_a = 0.0
         with pytest.raises(DeviceError, match="hardware_max_current_a reads 0"):
             await place.device(**PROFILE).connect()
+
+
+async def test_another_device_that_took_over_the_address_gets_no_limit() -> None:
+    async with site() as place:
+        device = await connected(place)
+        await place.house.command({"cmd": "fault", "unit": "wallbox", "fault": "unreachable", "on": True})
+        with pytest.raises(DeviceUnreachable):
+            await device.read()
+        await place.house.command({"cmd": "fault", "unit": "wallbox", "fault": "unreachable", "on": False})
+        place.house.house.wallbox.hardware_max_a = 0.0
+        place.events.clear()
+        with pytest.raises(WrongDevice, match="hardware_max_current_a reads 0"):
+            await device.write(limit(4200.0))
+        assert place.changes("wallbox") == []
 
 
 async def test_production_cannot_be_limited() -> None:
