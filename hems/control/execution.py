@@ -175,6 +175,11 @@ class DeviceCore:
         """The directions in which it can be told something."""
         return tuple(self._lanes)
 
+    def held_w(self, direction: Direction) -> float:
+        """The most that it may hold in one direction, for all we know; 0 where it cannot be told anything."""
+        lane = self._lanes.get(direction)
+        return 0.0 if lane is None else lane.held_w
+
     def told(self, direction: Direction) -> bool:
         """Whether it was ever told anything in one direction."""
         lane = self._lanes.get(direction)

@@ -181,11 +181,8 @@ class ControlLoop:
             if side.direction is setpoint.direction:
                 self._report(side.progress.write_started(name, setpoint.power_w, now))
 
-    def write_ended(self) -> None:
-        """A device took a set-point or refused; power may have become free for others.
-
-        They hear of it a moment later, so that the writes of a reduction come first.
-        """
+    def power_freed(self) -> None:
+        """A device has given up power; others hear of it a moment later, after the writes of a reduction."""
         if self._second_look is None:
             self._second_look = asyncio.get_running_loop().call_later(SECOND_LOOK_S, self._look_again)
 

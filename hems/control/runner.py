@@ -127,8 +127,8 @@ class DeviceEvents(Protocol):
     def write_started(self, name: str, setpoint: Setpoint) -> None:
         """A set-point leaves for it."""
 
-    def write_ended(self) -> None:
-        """A device took its set-point, or refused."""
+    def power_freed(self) -> None:
+        """A device has provably given up power by its newest set-point."""
 
 
 class DeviceRunner:
@@ -182,6 +182,7 @@ class DeviceRunner:
 
     async def _write(self, setpoint: Setpoint) -> None:
         name = self._device.name
+        held_w = self._core.held_w(setpoint.direction)
         self._core.write_started(setpoint, self._clock.monotonic())
         self._events.write_started(name, setpoint)
         try:
@@ -191,7 +192,8 @@ class DeviceRunner:
             self._core.write_refused(setpoint, str(refusal), self._clock.monotonic())
         else:
             self._core.write_done(setpoint, readback, self._clock.monotonic())
-        self._events.write_ended()
+        if self._core.held_w(setpoint.direction) < held_w:
+            self._events.power_freed()
 
 
 class MeterRunner:

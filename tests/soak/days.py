@@ -32,7 +32,7 @@ from tests.unit.hems_control.virtual_time import LoopClock, run
 DAY_S = 7_200.0
 QUIET_PACE_S, BUSY_PACE_S = 20.0, 1.0
 """Control looks each second around events, and less often in between, so that a day takes little time."""
-BUSY_S = 40.0
+BUSY_S, BUSY_AFTER_FAULT_S = 40.0, 12.0
 REACTION_S = 30.0
 """Longest time for which the true flow may lie above a limit, counted at the busy pace (EEG: 30 s)."""
 SETTLE_S = 120.0
@@ -280,15 +280,16 @@ async def _live_through(seed: int) -> Outcome:
 
 async def _pass_time(day: _Day) -> None:
     day.start_gateway()
-    eventful_s = [day.start_s, *(at_s for at_s, _, _ in day.moments)]
-    eventful_s += [s for fault in day.house.faults for s in (fault.at_s, fault.until_s)]
+    busy_s = [(at_s, at_s + BUSY_S) for at_s in (day.start_s, *(at_s for at_s, _, _ in day.moments))]
+    faults_s = [s for fault in day.house.faults for s in (fault.at_s, fault.until_s)]
+    busy_s += [(at_s, at_s + BUSY_AFTER_FAULT_S) for at_s in faults_s]
     while (now := day.clock.monotonic()) < day.start_s + DAY_S:
         while day.moments and day.moments[0][0] <= now:
             _, what, value_w = day.moments.pop(0)
             await day.happen(what, value_w)
-        busy = any(at_s <= now < at_s + BUSY_S for at_s in eventful_s)
+        busy = any(at_s <= now < until_s for at_s, until_s in busy_s)
         pace_s = BUSY_PACE_S if busy else QUIET_PACE_S
         hems.control.loop.CYCLE_S = hems.control.runner.POLL_S = pace_s
         day.judge(now, pace_s)
-        coming_s = min((at_s - now for at_s in eventful_s if at_s > now), default=pace_s)
+        coming_s = min((at_s - now for at_s, _ in busy_s if at_s > now), default=pace_s)
         await asyncio.sleep(min(pace_s, coming_s))
