@@ -589,7 +589,12 @@ def _learn_data(turn: "Turn", session: Session, header: Header, command: Command
         if spec.item is not None and len(spec.items(data)) > turn.state.settings.max_list_items:
             turn.emit(DatagramDropped(session.ski, f"'{spec.name}' has too many items"))
             return
-        feature.data[spec.name] = data
+        size = update.size_of(data)
+        others = session.remote.remembered_bytes() - feature.sizes.get(spec.name, 0)
+        if others + size > turn.state.settings.max_remembered_bytes:
+            turn.emit(DatagramDropped(session.ski, f"'{spec.name}' is too much to remember"))
+            return
+        feature.data[spec.name], feature.sizes[spec.name] = data, size
         turn.tell(RemoteData(session.ski, feature.address, spec.name, data, is_reply))
     if needs_base:
         target = header.address_destination or FeatureAddress()

@@ -233,6 +233,8 @@ class RemoteFeature:
     functions: Mapping[str, Operations]
     max_response_delay_s: float | None = None
     data: dict[str, Record] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
+    """Bytes that each function in `data` takes as JSON, for the bound on what is remembered of a peer."""
 
     @property
     def entity(self) -> EntityPath:
@@ -281,6 +283,10 @@ class RemoteDevice:
         """The feature at an address; the device part is not compared."""
         entity = self.entities.get(address.entity or ())
         return entity.features.get(address.feature) if entity and address.feature is not None else None
+
+    def remembered_bytes(self) -> int:
+        """Everything that we keep of its function data, as JSON."""
+        return sum(sum(feature.sizes.values()) for feature in self.features())
 
     def find_features(
         self, feature_type: str, role: str, entity: EntityPath | None = None

@@ -46,5 +46,8 @@ class SpineSettings:
     max_list_items: int = 4096
     """Items of one function of a peer that we remember."""
 
+    max_remembered_bytes: int = 2 * 1024 * 1024
+    """All function data of one peer that we remember, as JSON; the largest known device needs 50 KiB."""
+
 
 DEFAULT_SETTINGS = SpineSettings()

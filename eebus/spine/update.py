@@ -26,6 +26,12 @@ _RecordT = TypeVar("_RecordT", bound=Record)
 ElementTree = Mapping[str, "ElementTree"]
 """Names of elements as a filter gives them; an empty tree means the whole element."""
 
+_MOST_MERGES = 50_000
+"""Of one message: items without complete identifiers concern many stored ones each."""
+
+_MOST_SPREAD_BYTES = 1024 * 1024
+"""What one item may grow to by being merged into many."""
+
 _CHOICES = (KeyValue,)
 """Records of which exactly one member is set: a new member replaces the old one (SPINE 6.4)."""
 
@@ -323,8 +329,7 @@ def _merge_data(spec: FunctionSpec, current: Record, update: Record, part: _Part
     if part.selectors is not None:
         items = _merge_selected(spec, items, updates, part.selectors)
     else:
-        for item in updates:
-            items = _merge_item(spec, items, item)
+        items = _merge_items(spec, items, updates)
     return _with_items(spec, current, items)
 
 
@@ -335,22 +340,76 @@ def _merge_selected(
     if len(updates) != 1:
         raise _unsupported("selectors need exactly one item")
     update = updates[0]
+    _check_spread(update, sum(_selected(selectors, item) for item in items))
     merged = [merge(item, update) if _selected(selectors, item) else item for item in items]
     if any(spec.key_of(old) != spec.key_of(new) for old, new in zip(items, merged, strict=True)):
         raise ExchangeError(ErrorNumber.COMMAND_REJECTED, "the item has other identifiers than the selection")
     return merged
 
 
-def _merge_item(spec: FunctionSpec, items: list[Record], update: Record) -> list[Record]:
-    """Merge into every item that agrees in all given identifiers; add when none does and one was given."""
-    given = {name: value for name in spec.keys if (value := getattr(update, name)) is not None}
-    result: list[Record] = []
-    found = not given
-    for item in items:
-        agrees = all(getattr(item, name) == value for name, value in given.items())
-        result.append(merge(item, update) if agrees else item)
-        found = found or agrees
-    return result if found else [*result, update]
+def _merge_items(spec: FunctionSpec, stored: list[Record], updates: tuple[Record, ...]) -> list[Record]:
+    """Merge each update into every item that agrees in all identifiers that it gives; add it as a new item
+    when none does and at least one was given.
+    """
+    items = _IndexedItems(spec, stored)
+    left = _MOST_MERGES
+    for update in updates:
+        agreeing = items.agreeing(update)
+        left -= len(agreeing)
+        if left < 0:
+            raise _unsupported("the change concerns too many items")
+        _check_spread(update, len(agreeing))
+        for place in agreeing:
+            items.all[place] = merge(items.all[place], update)
+        if not agreeing and items.given(update):
+            items.add(update)
+    return items.all
+
+
+class _IndexedItems:
+    """Items that are found by their identifiers in time that does not grow with their number: a peer that
+    sends thousands of items must not stop everybody else. Merging never changes an identifier.
+    """
+
+    def __init__(self, spec: FunctionSpec, items: list[Record]) -> None:
+        self.all = list(items)
+        self._spec = spec
+        self._indexes: dict[tuple[str, ...], dict[tuple[object, ...], list[int]]] = {}
+        """By the names of the identifiers that were asked for; one for each combination."""
+
+    def given(self, update: Record) -> tuple[str, ...]:
+        """The identifiers that an item gives."""
+        return tuple(name for name in self._spec.keys if getattr(update, name) is not None)
+
+    def agreeing(self, update: Record) -> list[int]:
+        """The places of the items that agree; without any identifier every item does."""
+        names = self.given(update)
+        if names not in self._indexes:
+            index = self._indexes[names] = {}
+            for place, item in enumerate(self.all):
+                index.setdefault(_values(item, names), []).append(place)
+        return list(self._indexes[names].get(_values(update, names), ()))
+
+    def add(self, item: Record) -> None:
+        """Append a new item."""
+        for names, index in self._indexes.items():
+            index.setdefault(_values(item, names), []).append(len(self.all))
+        self.all.append(item)
+
+
+def _values(item: Record, names: tuple[str, ...]) -> tuple[object, ...]:
+    return tuple(getattr(item, name) for name in names)
+
+
+def size_of(data: Record) -> int:
+    """How much a record is: the bytes of its JSON."""
+    return len(msgspec.json.encode(data))
+
+
+def _check_spread(update: Record, count: int) -> None:
+    """One item may concern thousands of stored ones, but not make something huge of a small message."""
+    if count > 1 and count * size_of(update) > _MOST_SPREAD_BYTES:
+        raise _unsupported("the change would spread too far")
 
 
 # --- writes by clients ---
