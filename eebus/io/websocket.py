@@ -55,6 +55,7 @@ class WebSocketLink(asyncio.Protocol):
         self._limits = limits
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
+        self._local_address: str | None = None
         self._opened: asyncio.Future[None] = self._loop.create_future()
         self._events: deque[LinkEvent] = deque()
         self._arrived = asyncio.Event()
@@ -141,8 +142,7 @@ class WebSocketLink(asyncio.Protocol):
 
     @property
     def local_address(self) -> str | None:
-        name = None if self._transport is None else self._transport.get_extra_info("sockname")
-        return plain_address(name[0].partition("%")[0]) if name else None
+        return self._local_address
 
     # -- faults of a simulated peer ------------------------------------------------------------------
 
@@ -167,6 +167,9 @@ class WebSocketLink(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        # Asked for now: the TLS transport of asyncio breaks when it is asked after its end.
+        if name := transport.get_extra_info("sockname"):
+            self._local_address = plain_address(name[0].partition("%")[0])
 
     def data_received(self, data: bytes) -> None:
         self._protocol.receive_data(data)

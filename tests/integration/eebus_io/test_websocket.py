@@ -122,6 +122,20 @@ async def test_messages_travel_both_ways_and_the_close_code_arrives() -> None:
         assert await arrival.link.receive() == LinkClosed(4452, "Node rejected by application")
 
 
+async def test_a_link_that_has_ended_can_still_be_asked_for_its_address() -> None:
+    """The watch on our addresses does so until the connection is forgotten."""
+    host = _Host()
+    async with _listening(host) as port:
+        dialled = await _dial(port)
+        arrival = await host.arrival()
+        dialled.link.abort()
+        for link in (dialled.link, arrival.link):
+            while not isinstance(await asyncio.wait_for(link.receive(), _LIMIT_S), LinkClosed):
+                pass
+        await asyncio.sleep(0.01)
+        assert (dialled.link.local_address, arrival.link.local_address) == ("127.0.0.1", "127.0.0.1")
+
+
 async def test_a_close_without_code_sends_no_close_frame() -> None:
     host = _Host()
     async with _listening(host) as port:
