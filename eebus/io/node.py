@@ -471,7 +471,9 @@ class Node:
             case PeerVerified():
                 self.emit(PinGiven(ski))
             case Ended(cause, text):
-                _log.info("connection to %s ended: %s", short(ski), text)
+                # Strangers come and go as they like; what they do must not fill the log.
+                level = logging.DEBUG if self.trust.get(ski) is None else logging.INFO
+                _log.log(level, "connection to %s ended: %s", short(ski), text)
                 self.emit(ConnectionEnded(ski, cause, text, silent=cause in SILENT))
                 if cause is EndCause.REMOTE_REMOVAL:
                     self.emit(PeerRemovedPairing(ski))

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import json
+import logging
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
@@ -85,8 +86,9 @@ class _Memory:
     ],
 )
 async def test_1000_unknown_SKIs_cost_at_most_20_MB_and_the_trusted_box_is_served(
-    admission: AdmissionLimits, parallel: int
+    admission: AdmissionLimits, parallel: int, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     house, box = paired()
     house.settings = replace(house.settings, admission=admission)
     async with house.running() as node:
@@ -116,6 +118,8 @@ async def test_1000_unknown_SKIs_cost_at_most_20_MB_and_the_trusted_box_is_serve
             print(f"{memory.most / 2**20:.1f} MiB, {served} limits served, {outcomes}")
             assert memory.most <= _MOST_GROWTH_BYTES, f"{memory.most / 2**20:.1f} MiB"
             await until(lambda: len(node.snapshot().connections) == 1)
+            told = [record for record in caplog.records if "ended" in record.getMessage()]
+            assert not told, "strangers can fill the log"
             box.node.disconnect(house.ski)
             await house.event(PeerConnected)
             await house.event(PeerConnected)
