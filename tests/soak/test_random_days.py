@@ -13,6 +13,7 @@ def test_the_same_seed_is_the_same_day() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone  # it takes every core
 def test_random_days_keep_both_promises() -> None:
     found = list(outcomes(range(HOUSES)))
     assert [f"house {each.seed}: {each.complaint}" for each in found if not each.good] == []
