@@ -24,7 +24,7 @@ from tests.integration.mqtt.mosquitto import Mosquitto, broker, missing, retaine
 pytestmark = pytest.mark.slow
 
 CHOSEN = RELEASES if os.environ.get("HOME_ASSISTANT") == "all" else RELEASES[:1]
-"""The release for the oldest Python that we run on; newer ones need a newer Python and take minutes to install."""
+"""The release for the oldest Python that we run on; newer ones need a newer Python and minutes to install."""
 
 COUNTERS = (
     "sensor.hems_grid_imported",
