@@ -79,8 +79,9 @@ _PADDING = b"\x00 \t\r\n"
 _NO_BRACKET = bytes(set(range(256)) - set(b"[]{}"))
 _NEITHER_BRACKET_NOR_QUOTE = bytes(set(_NO_BRACKET) - set(b'"\\'))
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
-"""A string, also one without end. What was matched is never tried again: else one message full of quotes would
-take minutes."""
+"""A string, also one without end. What was matched is never tried again: else one message full of quotes
+would take minutes.
+"""
 
 _json = msgspec.json.Decoder()
 _encode_json = msgspec.json.Encoder().encode
