@@ -61,11 +61,11 @@ fuzz: $(VENV)/.fuzz
 
 # The long runs of the EEBUS stack; docs/robustness.md tells what they show.
 soak-eebus: install-dev
-	SOAK=1 STRICT=$(STRICT) $(BIN)/python -m pytest -s tests/soak_eebus $(PYTEST_ARGS)
+	SOAK=1 STRICT=$(STRICT) $(BIN)/python -m pytest -s --basetemp=.soak tests/soak_eebus $(PYTEST_ARGS)
 
 HOUSES ?= 10000
 soak: install-dev
 	$(BIN)/python -m tests.soak $(HOUSES)
 
 clean:
-	rm -rf $(VENV) .fuzz .go .tools build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .fuzz .soak .go .tools build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
