@@ -170,10 +170,8 @@ def _members(wire: object) -> dict[str, object]:
 
 def _check_bounds(text: bytes, max_depth: int, max_elements: int) -> None:
     """Refuse hostile nesting and element counts before anything is built from them."""
-    if text.count(b",") >= max_elements:
+    if len(text) >= max_elements and text.count(b",") >= max_elements:
         raise ExcessiveError(f"a message with more than {max_elements} elements")
-    if text.count(b"[") + text.count(b"{") <= max_depth:
-        return
     if _is_deeper(_brackets(text), max_depth):
         raise ExcessiveError(f"a message nested deeper than {max_depth} levels")
 
