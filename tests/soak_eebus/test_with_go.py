@@ -53,7 +53,7 @@ async def test_both_sides_dial_and_the_use_case_is_back_within_a_minute(
             box, home = await go(names[0], box_host), await house(names[1], home_host)
             seen.append(await _round(number, box, home))
             await asyncio.gather(box.kill(), home.kill())
-    print(*seen, sep="\n")
+            print(seen[-1], flush=True)
     assert all(one.connections <= 1 for one in seen)
     back = sum(one.back_after_s is not None for one in seen)
     print(f"back in {back} of {len(seen)}, dials crossed in {sum(one.crossed for one in seen)}")
