@@ -41,7 +41,7 @@ ANSWER_WAIT_S = 15.0
 """The stack gives a request up after 10 s and tells so; this is only the net below."""
 LOOPBACK = NodeSettings(host="127.0.0.1", port=0, announce=False, discover=False)
 """For a box and a gateway on the same machine that know each other's address."""
-_READ_BACK_WAIT_S = 5.0
+_TELL_WAIT_S = 5.0
 _BRAND, _MODEL = "eebus-hems", "Steuerbox"
 
 
@@ -167,13 +167,18 @@ class ControlBoxSimulator:
         duration_s: float | None = None,
         ski: Ski | None = None,
     ) -> WriteAnswered:
-        """Write failsafe values in one message and wait for the answer. Raises as :meth:`limit`."""
+        """Write failsafe values in one message and wait for the answer. Raises as :meth:`limit`.
+
+        A partner can be ready for limits before it has told its failsafe values; that is waited for.
+        """
+        partner = ski or self._only_ready()
+        await self._until(lambda: self._shows_failsafe(partner))
         given = {Direction.CONSUMPTION: consumption_w, Direction.PRODUCTION: production_w}
         limits_w = {direction: value_w for direction, value_w in given.items() if value_w is not None}
         return await self._write(
-            ski,
-            lambda turn, partner: self._guard.write_failsafe(
-                turn, limits_w=limits_w, duration_s=duration_s, ski=partner
+            partner,
+            lambda turn, ski: self._guard.write_failsafe(
+                turn, limits_w=limits_w, duration_s=duration_s, ski=ski
             ),
         )
 
@@ -188,16 +193,20 @@ class ControlBoxSimulator:
         if refresh:
             before = self._changes
             self.node.act(lambda turn: self._guard.read_back(turn, ski=ski))
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_READ_BACK_WAIT_S):
-                    # Limits and failsafe values; answers to the first reads may still be among the changes.
-                    while self._changes < before + 2 or not self._shows_failsafe(ski):
-                        self._news.clear()
-                        await self._news.wait()
+            # Limits and failsafe values; answers to the first reads may still be among the changes.
+            await self._until(lambda: self._changes >= before + 2 and self._shows_failsafe(ski))
         for view in self.node.act(self._guard.views):
             if ski in (None, view.ski):
                 return view
         raise LocalError("no controllable system is known")
+
+    async def _until(self, told: Callable[[], bool]) -> None:
+        """Give a partner time to tell something; one that never does is taken as it is."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_TELL_WAIT_S):
+                while not told():
+                    self._news.clear()
+                    await self._news.wait()
 
     def _shows_failsafe(self, ski: Ski | None) -> bool:
         views = self.node.act(self._guard.views)

@@ -185,7 +185,7 @@ async def test_a_refusal_where_acceptance_is_expected_fails(tmp_path: Path) -> N
         _steuerbox(tmp_path, "--partner", partner, "--scenario", str(path)) as program,
     ):
         assert await program.end() == 1
-        assert any("expected to be accepted" in line for line in program.seen)
+        assert any("expected to be accepted" in line for line in program.seen), "".join(program.seen)
 
 
 async def test_a_scenario_with_mistakes_is_refused_before_anything_happens(tmp_path: Path) -> None:
