@@ -8,7 +8,8 @@ powers in watts; ``ski`` may be left out while there is one partner:
 * ``limit`` ``value_w`` [``direction``] [``active``] [``duration_s``], ``deactivate`` [``direction``]
 * ``failsafe`` [``consumption_w``] [``production_w``] [``duration_s``]
 * ``heartbeat`` ``on``
-* ``read_back`` [``refresh``], ``mgcp``, ``status``, ``quit``
+* ``read_back`` [``refresh``], ``status``, ``quit``
+* ``mgcp``: values of the grid connection point; ``mpc``: values of the monitored units, by entity
 
 Events: ``connected``, ``disconnected``, ``system_ready``, ``limit_seen``, ``pairing_request``,
 ``awaits_acceptance``.
@@ -31,6 +32,7 @@ from eebus.simulator.json_lines import Command, Members, obey, run, write_line
 from eebus.usecases.controllable_view import ControllableSystemView
 from eebus.usecases.energy_guard import SystemChanged, SystemReady, WriteAnswered
 from eebus.usecases.limitation import Direction
+from eebus.usecases.monitoring_data import Quantity
 
 T = TypeVar("T")
 
@@ -150,7 +152,11 @@ def _commands(box: ControlBoxSimulator) -> Mapping[str, Command]:
 
     async def mgcp(given: Members) -> object:
         values = box.grid_values(_ski_if_given(given) or await box.ready(wait_s=1.0))
-        return {quantity.value: value for quantity, value in values.items()}
+        return _by_name(values)
+
+    async def mpc(given: Members) -> object:
+        units = box.units(_ski_if_given(given) or await box.ready(wait_s=1.0))
+        return {"/".join(map(str, entity)): _by_name(values) for entity, values in units.items()}
 
     async def status(_given: Members) -> object:
         snapshot = box.node.snapshot()
@@ -162,6 +168,8 @@ def _commands(box: ControlBoxSimulator) -> Mapping[str, Command]:
                 {"ski": item.ski, "phase": item.phase.value, "direction": item.direction.value}
                 for item in snapshot.connections
             ],
+            "pairing_requests": [request.ski for request in snapshot.pairing_requests],
+            "discovered": [found.service.ski for found in snapshot.discovered if found.visible],
         }
 
     return {
@@ -177,6 +185,7 @@ def _commands(box: ControlBoxSimulator) -> Mapping[str, Command]:
             heartbeat,
             read_back,
             mgcp,
+            mpc,
             status,
         )
     }
@@ -206,6 +215,10 @@ def _answer(answered: WriteAnswered) -> Mapping[str, object]:
         "description": answered.text,
         "msg_counter": answered.msg_counter,
     }
+
+
+def _by_name(values: Mapping[Quantity, float]) -> Mapping[str, float]:
+    return {quantity.value: value for quantity, value in values.items()}
 
 
 def _view(view: ControllableSystemView) -> Mapping[str, object]:

@@ -336,8 +336,12 @@ def _quantity(
     ]
     if len(alike) == 1:
         return alike[0].quantity
-    between_phases = reference in {"a", "b", "c"}
-    for point in alike:
-        if point.phases == phases and (point.reference in {"a", "b", "c"}) is between_phases:
-            return point.quantity
-    return None
+    wanted = _conductors(phases, reference)
+    return next((p.quantity for p in alike if _conductors(p.phases, p.reference) == wanted), None)
+
+
+def _conductors(phases: str | None, reference: str | None) -> frozenset[str]:
+    """The phases that take part. Their order does not matter: a to c is the same voltage as c to a, and some
+    devices name both in one word (MPC-TS-006).
+    """
+    return frozenset(phases or "") | (frozenset("abc") & frozenset({reference}))

@@ -1,9 +1,9 @@
-"""The stack alone as a program: a controllable system with a grid connection point and nothing behind it.
+"""The stack alone as a program: a controllable system with a grid connection point and one monitored unit.
 
 ``python -m tests.interop.house DIRECTORY`` keeps identity, trust and failsafe values in the directory and is
 driven by JSON lines. Commands: ``start`` (``port``, ``announce``, ``partners``), ``accept`` (``ski``,
-``role``, ``replace``), ``remove`` (``ski``), ``measure``, ``view``, ``quit``. Every event of the node, of
-SPINE and of the use cases is a line under the name of its class.
+``role``, ``replace``), ``remove`` (``ski``), ``measure``, ``measure_unit``, ``view``, ``quit``. Every event
+of the node, of SPINE and of the use cases is a line under the name of its class.
 """
 
 from __future__ import annotations
@@ -29,12 +29,13 @@ from eebus.ship.service import ServiceDescription
 from eebus.ship.trust import TrustEntry, TrustList
 from eebus.usecases.controllable_system import ControllableSystemSettings, DirectionStatus
 from eebus.usecases.events import PersistFailsafe, StoredFailsafe
-from eebus.usecases.house import build_gateway, build_stack
+from eebus.usecases.house import SubMeter, build_gateway, build_stack
 from eebus.usecases.monitoring import MonitoringSettings
-from eebus.usecases.monitoring_data import Quantity, Reading
+from eebus.usecases.monitoring_data import MPC, Quantity, Reading
 from tests.interop.json_lines import say, serve_lines
 
 SHIP_ID = ShipId("HemsTest-Stack-1")
+_UNIT = "Sub-meter"
 SERVICE = ServiceDescription(
     brand="HemsTest", model="Stack", type="EnergyManagementSystem", serial="1", categories=(2,)
 )
@@ -52,6 +53,7 @@ class House:
             settings=ControllableSystemSettings(),
             failsafe=StoredFailsafe(**_read(folder / "failsafe.json", {})),
             grid=MonitoringSettings(),
+            sub_meters=(SubMeter(_UNIT, optional=MPC.quantities - MPC.mandatory),),
         )
         self._stack = build_stack(self._gateway, self._clock.utc_now)
         self._node: Node | None = None
@@ -109,6 +111,11 @@ class House:
         }
         self._started.act(partial(self._gateway.grid_connection_point.publish, sample))
 
+    async def measure_unit(self, **values: float) -> None:
+        """Publish at the monitored unit; the names are those of the quantities."""
+        sample = {Quantity(name): Reading(value) for name, value in values.items()}
+        self._started.act(partial(self._gateway.sub_meters[_UNIT].publish, sample))
+
     async def view(self) -> dict[str, Any]:
         """Tell how it stands."""
         status = self._gateway.controllable_system.status(self._clock.monotonic())
@@ -124,6 +131,7 @@ class House:
             "announced": node.announced_addresses,
             "connected": [connection.ski for connection in node.connections if connection.carries_spine],
             "connections": [connection.ski for connection in node.connections],
+            "discovered": [found.service.ski for found in node.discovered if found.visible],
             "pairing_requests": [request.ski for request in node.pairing_requests],
             "trusted": [entry.ski for entry in node.trusted],
         }
@@ -213,6 +221,7 @@ async def main() -> None:
                 "accept": house.accept,
                 "remove": house.remove,
                 "measure": house.measure,
+                "measure_unit": house.measure_unit,
                 "view": house.view,
             }
         )

@@ -41,6 +41,8 @@ class HouseView:
     connected: tuple[str, ...]
     connections: tuple[str, ...]
     """All that are open, whatever their phase."""
+    discovered: tuple[str, ...]
+    """Announced at this moment."""
     pairing_requests: tuple[str, ...]
     trusted: tuple[str, ...]
 
@@ -79,6 +81,10 @@ class HousePeer(JsonPeer):
         """Publish at the grid connection point: power negative while feeding in, energies as magnitudes."""
         await self.call("measure", power_w=power_w, feed_in_wh=feed_in_wh, consumed_wh=consumed_wh)
 
+    async def measure_unit(self, **values: float) -> None:
+        """Publish at the monitored unit: consumption positive, energies as magnitudes."""
+        await self.call("measure_unit", **values)
+
     async def view(self) -> HouseView:
         """Look at it from inside."""
         data: Members = await self.call("view")
@@ -91,6 +97,7 @@ class HousePeer(JsonPeer):
             announced=tuple(data["announced"]),
             connected=tuple(data["connected"]),
             connections=tuple(data["connections"]),
+            discovered=tuple(data["discovered"]),
             pairing_requests=tuple(data["pairing_requests"]),
             trusted=tuple(data["trusted"]),
         )

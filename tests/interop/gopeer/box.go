@@ -87,6 +87,13 @@ var boxEvents = map[eebusapi.EventType]fields{
 	mgcp.DataUpdatePower:                              {"event": "mgcp", "value": "power"},
 	mgcp.DataUpdateEnergyFeedIn:                       {"event": "mgcp", "value": "feed_in"},
 	mgcp.DataUpdateEnergyConsumed:                     {"event": "mgcp", "value": "consumed"},
+	mpc.DataUpdatePower:                               {"event": "mpc", "value": "power"},
+	mpc.DataUpdatePowerPerPhase:                       {"event": "mpc", "value": "powers"},
+	mpc.DataUpdateEnergyConsumed:                      {"event": "mpc", "value": "consumed"},
+	mpc.DataUpdateEnergyProduced:                      {"event": "mpc", "value": "produced"},
+	mpc.DataUpdateCurrentsPerPhase:                    {"event": "mpc", "value": "currents"},
+	mpc.DataUpdateVoltagePerPhase:                     {"event": "mpc", "value": "voltages"},
+	mpc.DataUpdateFrequency:                           {"event": "mpc", "value": "frequency"},
 }
 
 func (b *box) onEvent(
@@ -108,6 +115,8 @@ func (b *box) onEvent(
 		line["limit"] = b.limitOf(about["direction"].(string), entity)
 	case "mgcp":
 		line["values"] = b.gridValues(entity)
+	case "mpc":
+		line["values"] = b.unitValues(entity)
 	}
 	b.peer.out.eventAt(at, about["event"].(string), line)
 }
@@ -160,6 +169,8 @@ func (b *box) handle(command string, line []byte) (any, error) {
 		return decodeAnd(line, b.readBack)
 	case "mgcp":
 		return decodeAnd(line, b.readGrid)
+	case "mpc":
+		return decodeAnd(line, b.readUnit)
 	case "status":
 		return decodeAnd(line, b.status)
 	default:

@@ -130,8 +130,30 @@ func (b *box) gridValues(entity spineapi.EntityRemoteInterface) fields {
 	}
 }
 
+func (b *box) unitValues(entity spineapi.EntityRemoteInterface) fields {
+	return fields{
+		"power_w":      optional(b.units.Power(entity)),
+		"powers_w":     optional(b.units.PowerPerPhase(entity)),
+		"consumed_wh":  optional(b.units.EnergyConsumed(entity)),
+		"produced_wh":  optional(b.units.EnergyProduced(entity)),
+		"currents_a":   optional(b.units.CurrentPerPhase(entity)),
+		"voltages_v":   optional(b.units.VoltagePerPhase(entity)),
+		"frequency_hz": optional(b.units.Frequency(entity)),
+	}
+}
+
 func (b *box) readGrid(command readCommand) (any, error) {
-	entity, err := b.entityFor(command.SKI, b.grid)
+	return b.readMeasured(command, b.grid, b.gridValues)
+}
+
+func (b *box) readUnit(command readCommand) (any, error) {
+	return b.readMeasured(command, b.units, b.unitValues)
+}
+
+func (b *box) readMeasured(
+	command readCommand, useCase eebusapi.UseCaseInterface, values func(spineapi.EntityRemoteInterface) fields,
+) (any, error) {
+	entity, err := b.entityFor(command.SKI, useCase)
 	if err != nil {
 		return nil, err
 	}
@@ -146,7 +168,7 @@ func (b *box) readGrid(command readCommand) (any, error) {
 			return nil, err
 		}
 	}
-	return b.gridValues(entity), nil
+	return values(entity), nil
 }
 
 // status lists every connected device with its entities and announced use cases, and the units that report power.

@@ -1,29 +1,39 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	eebusapi "github.com/enbility/eebus-go/api"
+	"github.com/enbility/eebus-go/features/client"
 	ucapi "github.com/enbility/eebus-go/usecases/api"
 	"github.com/enbility/eebus-go/usecases/cs/lpc"
 	"github.com/enbility/eebus-go/usecases/cs/lpp"
 	"github.com/enbility/eebus-go/usecases/gcp/mgcp"
+	"github.com/enbility/eebus-go/usecases/mu/mpc"
 	shipapi "github.com/enbility/ship-go/api"
 	spineapi "github.com/enbility/spine-go/api"
 	"github.com/enbility/spine-go/model"
 	"github.com/enbility/spine-go/spine"
-	"github.com/enbility/spine-go/util"
 )
 
-// controllableSystem serves LPC, LPP and MGCP on one CEM entity. It has no state machine: it accepts every limit
-// with the right sign and every configuration. It is there to prove the harness and to be measured.
+const (
+	longestFailsafe = 24 * time.Hour
+	nominalMaxW     = 34500
+)
+
+// controllableSystem serves LPC, LPP and MGCP on one CEM entity and MPC on a sub-meter. It has no state machine: it
+// accepts every limit with the right sign and every failsafe value that the use cases allow.
 type controllableSystem struct {
 	peer        *node
+	entity      spineapi.EntityLocalInterface
 	approving   sync.Mutex
 	consumption ucapi.CsLPCInterface
 	production  ucapi.CsLPPInterface
-	grid        ucapi.GcpMGCPInterface
+	grid        *mgcp.MGCP
+	unit        *mpc.MPC
 }
 
 func (c *controllableSystem) describe() description {
@@ -36,18 +46,13 @@ func (c *controllableSystem) describe() description {
 }
 
 func (c *controllableSystem) attach(
-	peer *node, _ *spine.DeviceLocal, entity spineapi.EntityLocalInterface,
+	peer *node, device *spine.DeviceLocal, entity spineapi.EntityLocalInterface,
 ) error {
-	c.peer = peer
-	measured := util.Ptr(model.MeasurementValueSourceTypeMeasuredValue)
-	grid, err := mgcp.NewMGCP(entity, c.onEvent, nil,
-		&mgcp.MonitorPowerConfig{ValueSource: measured},
-		&mgcp.MonitorEnergyConfig{ValueSourceProduction: measured, ValueSourceConsumption: measured},
-		nil, nil, nil)
-	if err != nil {
+	c.peer, c.entity = peer, entity
+	var err error
+	if c.grid, err = newGrid(entity); err != nil {
 		return err
 	}
-	c.grid = grid
 	c.consumption = lpc.NewLPC(entity, c.onEvent)
 	c.production = lpp.NewLPP(entity, c.onEvent)
 	for _, useCase := range []eebusapi.UseCaseInterface{c.consumption, c.production} {
@@ -55,16 +60,14 @@ func (c *controllableSystem) attach(
 			return err
 		}
 	}
-	return c.addGrid(entity)
-}
-
-// addGrid announces MGCP itself: this version of eebus-go announces its grid connection point under the actor of
-// the other side, and no monitoring appliance would find it.
-func (c *controllableSystem) addGrid(entity spineapi.EntityLocalInterface) error {
-	entity.AddUseCaseSupport(model.UseCaseActorTypeGridConnectionPoint,
-		model.UseCaseNameTypeMonitoringOfGridConnectionPoint, "1.0.0", "release", true,
-		[]model.UseCaseScenarioSupportType{2, 3, 4})
-	return c.grid.AddFeatures()
+	if err := addGrid(entity, c.grid); err != nil {
+		return err
+	}
+	if c.unit, err = newUnit(device); err != nil {
+		return err
+	}
+	return errors.Join(
+		c.consumption.SetConsumptionNominalMax(nominalMaxW), c.production.SetProductionNominalMax(nominalMaxW))
 }
 
 func (c *controllableSystem) onEvent(
@@ -96,18 +99,44 @@ func (c *controllableSystem) approveLimits() {
 func (c *controllableSystem) approveConfigurations() {
 	c.approving.Lock()
 	defer c.approving.Unlock()
-	for counter := range c.consumption.PendingDeviceConfigurations() {
-		c.consumption.ApproveOrDenyDeviceConfiguration(counter, true, "")
+	for counter, values := range c.consumption.PendingDeviceConfigurations() {
+		flaw := flawOf(values)
+		c.consumption.ApproveOrDenyDeviceConfiguration(counter, flaw == "", flaw)
 	}
-	for counter := range c.production.PendingDeviceConfigurations() {
-		c.production.ApproveOrDenyDeviceConfiguration(counter, true, "")
+	for counter, values := range c.production.PendingDeviceConfigurations() {
+		flaw := flawOf(values)
+		c.production.ApproveOrDenyDeviceConfiguration(counter, flaw == "", flaw)
 	}
+}
+
+// flawOf says why failsafe values are refused; the text is empty when they are not.
+func flawOf(values []ucapi.PendingDeviceConfiguration) string {
+	for _, item := range values {
+		if item.Value == nil {
+			continue
+		}
+		if item.Value.ScaledNumber != nil && item.Value.ScaledNumber.GetValue() < 0 {
+			return "a failsafe limit is not negative"
+		}
+		if item.Value.Duration != nil {
+			if duration, err := item.Value.Duration.GetTimeDuration(); err != nil || duration > longestFailsafe {
+				return "the failsafe duration is too long"
+			}
+		}
+	}
+	return ""
 }
 
 func (c *controllableSystem) handle(command string, line []byte) (any, error) {
 	switch command {
 	case "measure":
-		return decodeAnd(line, c.measure)
+		return decodeAnd(line, c.measureGrid)
+	case "measure_unit":
+		return decodeAnd(line, c.measureUnit)
+	case "heartbeat":
+		return decodeAnd(line, c.switchHeartbeat)
+	case "heartbeat_within":
+		return decodeAnd(line, c.heartbeatWithin)
 	case "status":
 		return decodeAnd(line, c.status)
 	default:
@@ -115,16 +144,31 @@ func (c *controllableSystem) handle(command string, line []byte) (any, error) {
 	}
 }
 
-func (c *controllableSystem) measure(values struct {
-	PowerW     float64 `json:"power_w"`
-	FeedInWh   float64 `json:"feed_in_wh"`
-	ConsumedWh float64 `json:"consumed_wh"`
+func (c *controllableSystem) switchHeartbeat(command struct{ On bool }) (any, error) {
+	if command.On {
+		c.consumption.StartHeartbeat()
+	} else {
+		c.consumption.StopHeartbeat()
+	}
+	return nil, nil
+}
+
+// heartbeatWithin asks the stack whether the partner's latest heartbeat is younger than that; its use case asks the
+// same with two minutes.
+func (c *controllableSystem) heartbeatWithin(command struct {
+	target
+	Seconds float64 `json:"seconds"`
 }) (any, error) {
-	return nil, c.grid.Update(
-		c.grid.UpdateDataPowerTotal(values.PowerW, nil, nil),
-		c.grid.UpdateDataEnergyFeedIn(values.FeedInWh, nil, nil, nil, nil),
-		c.grid.UpdateDataEnergyConsumed(values.ConsumedWh, nil, nil, nil, nil),
-	)
+	remote := c.peer.device.RemoteDeviceForSki(command.SKI)
+	if remote == nil {
+		return nil, errors.New("this partner is not connected")
+	}
+	for _, entity := range remote.Entities() {
+		if diagnosis, err := client.NewDeviceDiagnosis(c.entity, entity); err == nil {
+			return diagnosis.IsHeartbeatWithinDuration(seconds(command.Seconds)), nil
+		}
+	}
+	return nil, errors.New("this partner has no heartbeat")
 }
 
 func (c *controllableSystem) status(struct{}) (any, error) {
@@ -136,8 +180,37 @@ func (c *controllableSystem) status(struct{}) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	failsafeConsumption, _, err := c.consumption.FailsafeConsumptionActivePowerLimit()
+	if err != nil {
+		return nil, err
+	}
+	failsafeProduction, _, err := c.production.FailsafeProductionActivePowerLimit()
+	if err != nil {
+		return nil, err
+	}
+	failsafeDuration, _, err := c.consumption.FailsafeDurationMinimum()
+	if err != nil {
+		return nil, err
+	}
+	partners := []string{}
+	for _, device := range c.peer.device.RemoteDevices() {
+		partners = append(partners, device.Ski())
+	}
 	return fields{
-		"consumption": fields{"value_w": consumption.Value, "active": consumption.IsActive},
-		"production":  fields{"value_w": production.Value, "active": production.IsActive},
+		"consumption": limitView(consumption),
+		"production":  limitView(production),
+		"failsafe": fields{
+			"consumption_w": failsafeConsumption, "production_w": failsafeProduction,
+			"duration_s": failsafeDuration.Seconds(),
+		},
+		"heartbeat_recent": c.consumption.IsHeartbeatWithinDuration(),
+		"partners":         partners,
 	}, nil
+}
+
+func limitView(limit ucapi.LoadLimit) fields {
+	return fields{
+		"value_w": limit.Value, "active": limit.IsActive, "changeable": limit.IsChangeable,
+		"duration_s": limit.Duration.Seconds(),
+	}
 }

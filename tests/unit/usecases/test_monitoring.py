@@ -389,12 +389,15 @@ def test_changes_are_events_of_the_reader() -> None:
 
 
 def _lists(
-    phase: str | None = "abc", reference: str | None = "neutral", scope: str = "acPowerTotal"
+    phase: str | None = "abc",
+    reference: str | None = "neutral",
+    scope: str = "acPowerTotal",
+    kind: str = "power",
 ) -> tuple[MeasurementDescriptionListData, ElectricalConnectionParameterDescriptionListData]:
     return (
         MeasurementDescriptionListData(
             measurement_description_data=(
-                MeasurementDescriptionData(measurement_id=7, measurement_type="power", scope_type=scope),
+                MeasurementDescriptionData(measurement_id=7, measurement_type=kind, scope_type=scope),
             )
         ),
         ElectricalConnectionParameterDescriptionListData(
@@ -442,6 +445,28 @@ def test_phase_values_are_told_apart_by_the_parameter_description() -> None:
     described, parameters = _lists(phase="b", scope="acPower")
     reading = read_measurements(MPC, described, parameters, _measured(ScaledNumber(number=-5, scale=0)))
     assert reading == {Quantity.POWER_B: Reading(-5.0)}
+
+
+@pytest.mark.parametrize(
+    ("phases", "reference", "quantity"),
+    [
+        ("a", "neutral", Quantity.VOLTAGE_A),
+        ("c", None, Quantity.VOLTAGE_C),
+        ("a", "b", Quantity.VOLTAGE_AB),
+        ("b", "c", Quantity.VOLTAGE_BC),
+        ("c", "a", Quantity.VOLTAGE_CA),
+        ("a", "c", Quantity.VOLTAGE_CA),
+        ("ac", None, Quantity.VOLTAGE_CA),
+        ("ab", "neutral", Quantity.VOLTAGE_AB),
+        ("abc", "neutral", None),
+    ],
+)
+def test_MPC_TS_006_voltages_are_known_by_their_conductors_in_either_order(
+    phases: str, reference: str | None, quantity: Quantity | None
+) -> None:
+    described, parameters = _lists(phases, reference, "acVoltage", kind="voltage")
+    reading = read_measurements(MPC, described, parameters, _measured(ScaledNumber(number=401, scale=0)))
+    assert set(reading) == ({quantity} if quantity else set())
 
 
 # -------------------- MGCP scenario 1: the limitation factor
