@@ -7,8 +7,9 @@ every device may hold for all we know.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from hems.control.allocation import Allocation, Candidate, Share, Strategy, allocate
+from hems.control.allocation import Allocation, Share, Strategy, allocate
 from hems.control.budget import Budget
+from hems.control.candidates import Candidate
 from hems.control.execution import LaneView, Obedience
 from hems.devices import FeasiblePowers
 from hems.limits.reason import Reason, watts

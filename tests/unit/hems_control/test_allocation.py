@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hems.control.allocation import Allocation, Candidate, allocate
+from hems.control.allocation import Allocation, allocate
 from hems.control.budget import Budget
+from hems.control.candidates import Candidate
 from hems.devices import FeasiblePowers, PowerRange
 from hems.limits.reason import Reason
 

@@ -4,8 +4,9 @@ import itertools
 
 import pytest
 
-from hems.control.allocation import Candidate, allocate
+from hems.control.allocation import allocate
 from hems.control.budget import Situation, budgets
+from hems.control.candidates import Candidate
 from hems.devices import Direction, FeasiblePowers, PowerRange
 from hems.limits.arbiter import Arbiter
 from hems.limits.ceilings import Basis, Ceiling, CeilingKind
