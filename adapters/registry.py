@@ -27,6 +27,7 @@ from adapters.relay.modbus_contacts import (
     ModbusContactsSettings,
     make_modbus_contacts,
 )
+from adapters.relay.mqtt_contacts import MQTT_CONTACTS_TYPE, MqttContactsSettings, make_mqtt_contacts
 from adapters.settings import AdapterSettings, SettingsError
 from adapters.simulated.battery_device import SIMULATED_BATTERY_TYPE, SimulatedBatterySettings, make_battery
 from adapters.sunspec.settings import (
@@ -150,6 +151,9 @@ DEFAULT_REGISTRY = Registry(
         MeterType(SUNSPEC_METER_TYPE, SunSpecMeterSettings, make_meter),
         MeterType(MQTT_METER_TYPE, MqttMeterSettings, make_mqtt_meter),
     ),
-    contacts_types=(ContactsType(MODBUS_CONTACTS_TYPE, ModbusContactsSettings, make_modbus_contacts),),
+    contacts_types=(
+        ContactsType(MODBUS_CONTACTS_TYPE, ModbusContactsSettings, make_modbus_contacts),
+        ContactsType(MQTT_CONTACTS_TYPE, MqttContactsSettings, make_mqtt_contacts),
+    ),
 )
 """The types that come with the gateway."""

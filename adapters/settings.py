@@ -21,6 +21,10 @@ class AdapterSettings(BaseModel):
 
     type: str
 
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know before relying on them, in plain words, for `hems check`."""
+        return ()
+
 
 class SettingsError(Exception):
     """Settings that are well formed but cannot work, found when the device is made; for people to read."""

@@ -127,7 +127,15 @@ class RunningGateway:
             convention=Convention(configuration.rules.convention),
         )
         contacts = make_contacts(configuration, registry, self.context)
-        self._sources = LimitSources(configuration, self._count, contacts, clock, self._take_ceilings)
+        self._sources = LimitSources(
+            configuration,
+            self._count,
+            contacts,
+            clock,
+            self._take_ceilings,
+            stored.relay_pulses,
+            records.keep_relay_pulse,
+        )
         self._eebus = make_gateway(
             configuration, identity.ski, stored.failsafe, sub_meters=sub_meters_of(devices)
         )
@@ -397,6 +405,8 @@ class RunningGateway:
         proofs = fallback_proofs(self._configuration, self._devices, self._failsafe, self._count.controllable)
         found += [proof.reason.text for proof in proofs if not proof.holds]
         found += self._sources.troubles()
+        if self.broker is not None and self.broker.trouble:
+            found.append(f"MQTT broker {self.broker.address}: {self.broker.trouble}")
         found += self._records.troubles()
         found += expiry_warning(self._certificate_ends, self._clock.utc_now())
         return found

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import date
 
+from adapters.settings import AdapterSettings
 from hems.config import Configuration, ProgrammeSettings, RelaySettings
 from hems.counting import HouseCount
 from hems.limit_sources import (
@@ -16,6 +17,7 @@ from hems.limits.ceilings import Basis
 from hems.limits.reason import watts
 from hems.limits.sources.feed_in_cap import cap_of
 from hems.limits.sources.relay import Command
+from hems.limits.sources.relay_inputs import InputSettings, Signal, Standin
 
 _STRATEGIES = {
     "priority": "one device after the other",
@@ -69,11 +71,22 @@ def _relay(
     alike: dict[str, list[str]] = {}
     for name in group.wiring.inputs:
         each = group.input(name)
-        policy = f"count as {each.at_start} until they were read, as {each.unreadable} when they fall silent"
+        policy = f"count as {_start(each)}, as {each.unreadable} when they fall silent"
         alike.setdefault(policy, []).append(name)
     for policy, names in alike.items():
         yield "", f"{', '.join(names)} {policy}"
     yield "", f"when they show a pattern that cannot be: {settings.on_fault}"
+    if isinstance(settings.adapter, AdapterSettings):
+        for note in settings.adapter.notes():
+            yield "", note
+
+
+def _start(each: InputSettings) -> str:
+    if each.signal is Signal.LEVEL:
+        return f"{each.at_start} until they were read"
+    if each.at_start is Standin.KEEP:
+        return "before the start until one gets a pulse"
+    return f"{each.at_start} until one gets a pulse"
 
 
 def _command(command: Command, installed_w: float) -> str:

@@ -1,6 +1,6 @@
 """All sources of limits beside EEBUS, made from the configuration: relays, cap, fuse, programmes, wishes."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, time
 from typing import Protocol
 
@@ -18,7 +18,7 @@ from hems.control.contacts_runner import ContactsRunner
 from hems.counting import HouseCount
 from hems.devices import Contacts
 from hems.limits.ceilings import Basis, Ceiling
-from hems.limits.minimum_power import BK6_22_300
+from hems.limits.minimum_power import BK6_22_300, direct_minimum_w
 from hems.limits.sources.feed_in_cap import FeedInCapSource, Plant
 from hems.limits.sources.programme import Programme, ProgrammeSource
 from hems.limits.sources.protection import GridFuse, protection_ceilings
@@ -36,7 +36,8 @@ class _Source(Protocol):
 class LimitSources:
     """Asked once a cycle; relays also deliver in between, through their runners.
 
-    `contacts`: one for each group of relays, in the order of the configuration.
+    `contacts`: one for each group of relays, in the order of the configuration. `pulses`: which input of a
+    group was pulsed last before the start. `keep_pulse`: see :class:`ContactsRunner`.
     """
 
     def __init__(
@@ -46,13 +47,18 @@ class LimitSources:
         contacts: Sequence[Contacts],
         clock: Clock,
         deliver: Callable[[list[Ceiling]], None],
+        pulses: Mapping[str, str],
+        keep_pulse: Callable[[str, str], Awaitable[None]],
     ) -> None:
         self._configuration = configuration
         self._clock = clock
         generation = configuration.generation
-        relays = [RelaySource(relay_group(each, count, generation)) for each in configuration.relays]
+        relays = [
+            RelaySource(relay_group(each, count, generation), pulses.get(each.name))
+            for each in configuration.relays
+        ]
         self.runners = [
-            ContactsRunner(each, source, clock, deliver)
+            ContactsRunner(each, source, clock, deliver, keep_pulse)
             for each, source in zip(contacts, relays, strict=True)
         ]
         self._sources: list[_Source] = [*relays, *map(self._programme_source, configuration.programmes)]
@@ -161,15 +167,15 @@ def relay_group(
 
 
 def relay_minimum_w(settings: RelaySettings, count: HouseCount) -> float:
-    """What `minimum` means for a group: told, or by the ruling for the devices that it is for."""
+    """What `minimum` means for a group: told, or by the ruling for the devices that it is for.
+
+    Where none of them counts, the base value: relays that dim must leave something.
+    """
     if settings.limit_w is not None:
         return settings.limit_w
     if not settings.devices:
         return BK6_22_300.base_w if count.minimum.ems is None else count.minimum.ems.power_w
-    named = set(settings.devices)
-    direct_w = sum(each.power_w for each in count.minimum.direct if named.issuperset(each.names))
-    covered = {name for each in count.minimum.direct for name in each.names if named.issuperset(each.names)}
-    return direct_w + BK6_22_300.base_w * len(named - covered)
+    return direct_minimum_w(count.consumers, settings.devices) or BK6_22_300.base_w
 
 
 def wiring_of(settings: RelaySettings, minimum_w: float) -> Wiring:

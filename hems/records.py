@@ -1,5 +1,6 @@
 """Everything that the gateway keeps on disk, and what the EEBUS node asks to be kept there."""
 
+import logging
 from pathlib import Path
 
 from eebus.io.events import PersistPairing, PersistTrust
@@ -11,7 +12,10 @@ from hems.store.disk import Disk
 from hems.store.errors import StoreError
 from hems.store.state import StateStore
 
+_logger = logging.getLogger(__name__)
+
 _ORDER_WAIT_S = 5.0
+_PULSE_WAIT_S = 0.2
 _LAST_WAIT_S = 5.0
 
 
@@ -56,6 +60,18 @@ class Records:
                 await self.state.put_pairing_memory(memory)
             case _:
                 raise StoreError(f"{type(record).__name__} is nothing that can be stored")
+
+    async def keep_relay_pulse(self, relays: str, name: str) -> None:
+        """Store which input of a group of relays was pulsed before it counts; a stuck disk delays an order
+        by the same grace as one of the Steuerbox, and no longer.
+        """
+        try:
+            stored = await self.state.keep_relay_pulse(relays, name, _PULSE_WAIT_S)
+        except StoreError as error:
+            _logger.error("relays %s: the pulse of %s cannot be stored: %s", relays, name, error)
+            return
+        if not stored:
+            _logger.error("relays %s: the pulse of %s counts, but is not on disk yet", relays, name)
 
     def troubles(self) -> list[str]:
         """What is wrong with the disk, in plain words."""

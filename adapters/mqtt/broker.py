@@ -29,6 +29,10 @@ class Broker(Protocol):
     def trouble(self) -> str:
         """Why there is no connection; empty while there is one."""
 
+    @property
+    def sessions(self) -> int:
+        """How many connections there have been. What was heard in an earlier one may have changed unheard."""
+
     def listen(self, topic_filter: str, listener: Listener) -> None:
         """Let `listener` hear what matches, now and after every new connection. Call it before the start."""
 

@@ -72,7 +72,7 @@ class Inbox:
         entry = None if point is None else self._entries.get(point.topics[0])
         if point is None or entry is None:
             return ""
-        value = _value(entry.payload, point.path)
+        value = value_at(entry.payload, point.path)
         if value is None:
             return ""
         word = str(value).strip()[:LONGEST_TEXT]
@@ -90,7 +90,7 @@ class Inbox:
 
     def _number(self, point: Point, topic: str) -> float | None:
         entry = self._entries.get(topic)
-        value = None if entry is None else _value(entry.payload, point.path)
+        value = None if entry is None else value_at(entry.payload, point.path)
         number = _as_number(value)
         if number is None:
             return None
@@ -100,7 +100,7 @@ class Inbox:
         return scaled
 
 
-def _value(payload: bytes, path: str) -> Any:
+def value_at(payload: bytes, path: str) -> Any:
     """The text of a plain payload, or the member of a JSON one. None for what cannot be read."""
     try:
         text = payload.decode("utf-8").strip()

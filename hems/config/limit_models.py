@@ -1,9 +1,9 @@
 """The settings of the sources of limits beside EEBUS, and of the rules that divide what they allow."""
 
 from datetime import date
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, Field, SerializeAsAny
+from pydantic import BaseModel, Field, SerializeAsAny, model_validator
 
 from hems.config.section import MAX_POWER_W, NAME, Section, unit
 
@@ -120,9 +120,16 @@ class RelayInputSettings(Section):
     unreadable: Literal["active", "inactive", "keep"] = Field(
         default="active", description="What it counts as while it cannot be read."
     )
-    at_start: Literal["active", "inactive"] = Field(
-        default="active", description="What it counts as after a power loss until it is known."
+    at_start: Literal["active", "inactive", "keep"] = Field(
+        default="active",
+        description="What it counts as after a power loss until it is known; `keep` (pulses): as before.",
     )
+
+    @model_validator(mode="after")
+    def _only_pulses_are_kept(self) -> Self:
+        if self.at_start == "keep" and self.signal == "level":
+            raise ValueError("'at_start: keep' is for pulses; a level is read again after the start")
+        return self
 
 
 class RelayPatternSettings(Section):

@@ -10,12 +10,14 @@ class ContactState:
     """One input.
 
     `closed`: whether current flows through the contact; None when that cannot be known, for example because
-    its module reports a fault. `at_s`: monotonic time at which it was last known to be so; the difference to
-    now is its age. What closed *means* is not known here: that is for the source that interprets it.
+    its module reports a fault; `why` then says why, for people. `at_s`: monotonic time at which it was last
+    known to be so; the difference to now is its age. What closed *means* is not known here: that is for the
+    source that interprets it.
     """
 
     closed: bool | None
     at_s: float
+    why: str = ""
 
 
 class Contacts(Protocol):

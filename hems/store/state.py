@@ -3,6 +3,7 @@
 Integers only (mW, ms, mWh); times are Unix milliseconds.
 """
 
+import asyncio
 import sqlite3
 from collections.abc import Iterable, Mapping
 from contextlib import closing
@@ -18,7 +19,7 @@ from eebus.ship.trust import TrustEntry, TrustList
 from eebus.usecases.events import OrderReceived, PersistFailsafe, StoredFailsafe
 from hems.metering.energy import EnergyCounter
 from hems.store.database import Migration, in_newest_form, open_database, open_read_only
-from hems.store.disk import Disk, Undo, Work
+from hems.store.disk import Disk, Job, Undo, Work
 from hems.store.errors import StoreError
 
 STATE_NAME = "state.db"
@@ -92,6 +93,13 @@ MIGRATIONS: tuple[Migration, ...] = (
             replaces TEXT
         )""",
     ),
+    (
+        """CREATE TABLE relay_pulse (
+            relays TEXT PRIMARY KEY,
+            input TEXT NOT NULL,
+            given_ms INTEGER NOT NULL
+        )""",
+    ),
 )
 
 
@@ -125,6 +133,8 @@ class StoredState:
     limits: Mapping[str, LimitWrite] = field(default_factory=dict)
     energies: Mapping[str, EnergyCounter] = field(default_factory=dict)
     own_limit_w: float | None = None
+    relay_pulses: Mapping[str, str] = field(default_factory=dict)
+    """Which input of a group of relays was pulsed last, for groups that keep it."""
     pairing: StoredPairing = field(default_factory=StoredPairing)
 
 
@@ -223,6 +233,15 @@ class StateStore:
         """Keep the own limit of the people of the house without waiting; None lifts it."""
         self._note(_insert_rows("own_limit", [(1, _milli(value_w), self._now_ms())]))
 
+    async def keep_relay_pulse(self, relays: str, name: str, grace_s: float) -> bool:
+        """Keep which input of a group of relays was pulsed, and wait until it is on disk, at most so long.
+
+        False when it is not (yet): unlike `put_…` it will still be stored. Raises StoreError.
+        """
+        job = self._note(_insert_rows("relay_pulse", [(relays, name, self._now_ms())]))
+        done, _ = await asyncio.wait({job.future}, timeout=grace_s)
+        return bool(done) and job.future.exception() is None
+
     async def forget_what_the_box_wrote(self) -> None:
         """Factory reset of failsafe values and limits: the configuration counts again."""
 
@@ -236,9 +255,10 @@ class StateStore:
     async def _put(self, work: Work, timeout_s: float) -> None:
         await self._disk.transact(self._connection, work, timeout_s)
 
-    def _note(self, work: Work) -> None:
+    def _note(self, work: Work) -> Job:
         job = self._disk.submit(self._connection, work)
         job.future.add_done_callback(lambda future: future.cancelled() or future.exception())
+        return job
 
     def _now_ms(self) -> int:
         return _milli_of(self._clock.utc_now().timestamp())
@@ -266,6 +286,7 @@ def read_state(connection: sqlite3.Connection) -> StoredState:
         limits={row[0]: _limit_write(*row[1:]) for row in connection.execute("SELECT * FROM limit_write")},
         energies={row[0]: _counter(*row[1:]) for row in connection.execute("SELECT * FROM energy")},
         own_limit_w=_own_limit_w(connection),
+        relay_pulses=dict(connection.execute("SELECT relays, input FROM relay_pulse")),
         pairing=_pairing(connection),
     )
 

@@ -148,13 +148,17 @@ class RelaySettings:
 class RelaySource:
     """Follows a group and tells ceilings when they change.
 
-    A direction that no command of the wiring touches has no ceiling.
+    A direction that no command of the wiring touches has no ceiling. `pulsed_before`: the input whose pulse
+    stood when the gateway stopped, where that is known. A pulse that is to outlive a restart counts once it
+    is stored: who called `take` stores `unstored_pulse` and calls `pulse_stored`.
     """
 
-    def __init__(self, settings: RelaySettings) -> None:
+    def __init__(self, settings: RelaySettings, pulsed_before: str | None = None) -> None:
         self._settings = settings
         self._readers = {name: InputReader(settings.input(name)) for name in settings.wiring.inputs}
+        self._pulsed_before = pulsed_before if pulsed_before in self._pulse_inputs() else None
         self._pulsed: str | None = None
+        self._unstored: str | None = None
         self._command: Command | None = None
         self._told: dict[str, Ceiling] = {}
         strictest = settings.wiring.strictest()
@@ -165,9 +169,30 @@ class RelaySource:
         """Take a reading of all inputs; returns the ceilings that it changes."""
         for name, reader in self._readers.items():
             state = states.get(name)
-            if state is not None and reader.take(state) and self._is_pulsed(name):
-                self._pulsed = name
+            if state is not None and reader.take(state) and name in self._pulse_inputs():
+                self._take_pulse(name)
         return self.due(now)
+
+    @property
+    def unstored_pulse(self) -> str | None:
+        """The input whose pulse waits to be stored."""
+        return self._unstored
+
+    def pulse_stored(self, now: float) -> list[Ceiling]:
+        """The pulse is on disk, or that took too long: it counts. Returns the ceilings that it changes."""
+        self._pulsed, self._unstored = self._unstored, None
+        return self.due(now)
+
+    def _take_pulse(self, name: str) -> None:
+        stored = self._pulsed or self._pulsed_before
+        outlives = any(self._settings.input(each).at_start is Standin.KEEP for each in self._pulse_inputs())
+        if outlives and name != stored:
+            self._unstored = name
+        else:
+            self._pulsed, self._unstored = name, None
+
+    def _pulse_inputs(self) -> list[str]:
+        return [name for name in self._readers if self._settings.input(name).signal is Signal.PULSE]
 
     def due(self, now: float) -> list[Ceiling]:
         """The ceilings that have changed since they were told last, also by mere silence of the inputs."""
@@ -217,14 +242,15 @@ class RelaySource:
         if settings.signal is Signal.LEVEL:
             level = reader.level(now)
             return level.active, level.certain
-        if self._pulsed is None:
+        pulsed = self._pulsed
+        if pulsed is None and settings.at_start is Standin.KEEP:
+            pulsed = self._pulsed_before
+        if pulsed is None:
             return settings.at_start is not Standin.INACTIVE, False
-        if reader.readable(now) or settings.unreadable is Standin.KEEP:
-            return self._pulsed == name, reader.readable(now)
+        is_starting = self._pulsed is None and not reader.ever_read
+        if reader.readable(now) or is_starting or settings.unreadable is Standin.KEEP:
+            return pulsed == name, reader.readable(now)
         return settings.unreadable is Standin.ACTIVE, False
-
-    def _is_pulsed(self, name: str) -> bool:
-        return self._settings.input(name).signal is Signal.PULSE
 
     def _ceiling(self, basis: Basis, value_w: float | None, why: "_Why", now: float) -> Ceiling:
         certain = not why.fault and not why.doubtful

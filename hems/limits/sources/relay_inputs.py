@@ -39,7 +39,8 @@ class Standin(StrEnum):
 class InputSettings:
     """One input. `debounce_s`: a change counts once it has lasted so long. `unreadable_after_s`: age from
     which the last state is not known to hold; `unreadable`: what it counts as then. `at_start`: what it
-    counts as after a restart until it is known: a level until it was read, a pulse until any comes.
+    counts as after a restart until it is known: a level until it was read, a pulse until any comes. `KEEP`
+    there is for pulses: as the last one before the restart left it.
     """
 
     active_when: ActiveWhen = ActiveWhen.CLOSED
@@ -96,6 +97,11 @@ class InputReader:
         if settings.unreadable is Standin.KEEP:
             return Level(self._accepted, certain=False)
         return Level(settings.unreadable is Standin.ACTIVE, certain=False)
+
+    @property
+    def ever_read(self) -> bool:
+        """Whether it could be read since the start."""
+        return self._known_at_s is not None
 
     def readable(self, now: float) -> bool:
         """Whether its state is known to hold."""

@@ -67,6 +67,7 @@ class BrokerConnection:
         self._retries = Retries(clock, spread)
         self._protocol = ProtocolVersion.V311 if settings.protocol == "3.1.1" else ProtocolVersion.V5
         self._trouble = "not connected yet"
+        self._sessions = 0
         self.on_session: list[Callable[[], None]] = []
 
     # --- what others use -----------------------------------------------------------------------------------
@@ -75,6 +76,16 @@ class BrokerConnection:
     def trouble(self) -> str:
         """Why there is no connection; empty while there is one."""
         return self._trouble
+
+    @property
+    def sessions(self) -> int:
+        """How many connections there have been."""
+        return self._sessions
+
+    @property
+    def address(self) -> str:
+        """Where the broker is dialled."""
+        return _address(self._settings)
 
     @property
     def waiting(self) -> int:
@@ -162,6 +173,7 @@ class BrokerConnection:
         return client
 
     async def _serve(self, client: Client) -> None:
+        self._sessions += 1
         self._outbox.forget_states()
         for tell in self.on_session:
             tell()
@@ -170,7 +182,7 @@ class BrokerConnection:
         self._client = client
         self._trouble = ""
         self._retries.connected()
-        _log.info("The MQTT broker %s is connected", _address(self._settings))
+        _log.info("The MQTT broker %s is connected", self.address)
         while True:
             await self._publish_waiting(client)
             self._news.clear()
@@ -230,8 +242,8 @@ class BrokerConnection:
         pause_s = self._retries.pause_s(hopeless=is_wrong_password(error))
         if self._retries.worth_telling(self._trouble):
             _log.warning(
-                "MQTT broker %s: %s. It is tried again; limits do not depend on it",
-                _address(self._settings),
+                "MQTT broker %s: %s. It is tried again; limits by EEBUS do not depend on it",
+                self.address,
                 self._trouble,
             )
         with contextlib.suppress(TimeoutError):

@@ -249,7 +249,9 @@ async def _limited_without_a_broker(path: Path, caplog: pytest.LogCaptureFixture
         await eventually(lambda: bool(_broker_lines(caplog)))
         lines += _broker_lines(caplog)
         yield lines
-        assert run.gateway.status()["limits"][0]["limit_w"] == 2000.0
+        status = run.gateway.status()
+        assert status["limits"][0]["limit_w"] == 2000.0
+        assert any(lines[0].startswith(f"{text}. ") for text in status["warnings"]), status["warnings"]
     assert not [record for record in caplog.records if record.exc_info and record.levelname != "DEBUG"]
 
 

@@ -16,6 +16,7 @@ class MemoryBroker:
 
     def __init__(self) -> None:
         self.trouble = ""
+        self.sessions = 1
         self.sent: list[tuple[str, str]] = []
         self.answer: Callable[[str, str], None] = lambda _topic, _payload: None
         self._listeners: dict[str, list[Listener]] = {}

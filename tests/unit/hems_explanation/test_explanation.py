@@ -6,6 +6,7 @@ from datetime import date
 
 import pytest
 
+from adapters.relay.mqtt_contacts import MqttContactsSettings, MqttInputSettings
 from eebus.usecases.events import StoredFailsafe
 from hems.config import (
     Configuration,
@@ -230,3 +231,53 @@ def test_sources_of_limits_are_told_with_the_watts_they_mean() -> None:
     ):
         assert line in told
     assert any("60 % of 9.90 kW installed = 5.94 kW" in line for line in told)
+
+
+@pytest.mark.parametrize(
+    ("pumps_w", "named", "dimmed"),
+    [
+        ((3000.0, 9000.0), ("device0", "device1"), "4.80 kW"),
+        ((20_000.0,), ("device0",), "8.00 kW"),
+        ((3000.0, 3000.0), ("device0",), "4.20 kW"),
+        ((3700.0,), ("device0",), "4.20 kW"),
+    ],
+    ids=["grouped (2.4.2)", "large (4.5.1)", "counts as part of a group", "does not count"],
+)
+def test_relays_for_named_devices_leave_them_the_minimum_of_the_ruling(
+    pumps_w: Sequence[float], named: tuple[str, ...], dimmed: str
+) -> None:
+    configuration, devices = house(*(Capabilities(Kind.HEAT_PUMP, each) for each in pumps_w))
+    relays = RelaySettings(
+        name="box", wiring="single_contact", devices=named, adapter=DeviceSettings.model_construct()
+    )
+    explanation = explain(configuration.model_copy(update={"relays": (relays,)}), devices)
+    assert ("", f"dim active: draw at most {dimmed}") in explanation.lines
+
+
+def test_relays_by_mqtt_tell_when_a_state_is_known_and_what_a_restart_means() -> None:
+    configuration, devices = house(wallbox(0.0), wallbox(0.0))
+    relays = RelaySettings.model_validate(
+        {
+            "name": "box",
+            "wiring": "dim_and_release",
+            "inputs": {"dim": {"signal": "pulse", "at_start": "keep"}},
+            "adapter": MqttContactsSettings(
+                type="mqtt-contacts",
+                inputs={
+                    "dim": MqttInputSettings(topic="io/dim"),
+                    "release": MqttInputSettings(topic="io/release"),
+                },
+                availability_topic="io/up",
+                silent_after_s=9.0,
+            ),
+        }
+    )
+    told = {
+        text for _, text in explain(configuration.model_copy(update={"relays": (relays,)}), devices).lines
+    }
+    assert {
+        "dim count as before the start until one gets a pulse, as active when they fall silent",
+        "release count as active until they were read, as active when they fall silent",
+        "states by MQTT are known while io/up says that the module is there and for 9 s after each message",
+        "what the broker retains does not count: nothing is known before the module publishes",
+    } <= told

@@ -33,10 +33,13 @@ class Box:
         wiring: str | Wiring,
         inputs: InputSettings | Mapping[str, InputSettings] = AT_ONCE,
         on_fault: OnFault = OnFault.STRICTEST,
+        pulsed_before: str | None = None,
     ) -> None:
         made = WIRINGS[wiring](MINIMUM_W) if isinstance(wiring, str) else wiring
         each = dict.fromkeys(made.inputs, inputs) if isinstance(inputs, InputSettings) else inputs
-        self.source = RelaySource(RelaySettings("box", made, INSTALLED_W, each, on_fault))
+        self.source = RelaySource(RelaySettings("box", made, INSTALLED_W, each, on_fault), pulsed_before)
+        self.disk_is_stuck = False
+        self.stored: list[str] = []
         self.closed: dict[str, bool | None] = dict.fromkeys(made.inputs, False)
         self.now = 100.0
         self.ceilings: dict[str, Ceiling] = {}
@@ -69,6 +72,9 @@ class Box:
     def _take(self) -> None:
         states = {name: ContactState(closed, self.now) for name, closed in self.closed.items()}
         self._keep(self.source.take(states, self.now))
+        if self.source.unstored_pulse is not None and not self.disk_is_stuck:
+            self.stored.append(self.source.unstored_pulse)
+            self._keep(self.source.pulse_stored(self.now))
 
     def _keep(self, ceilings: list[Ceiling]) -> None:
         self.told += len(ceilings)
@@ -233,6 +239,52 @@ def test_a_pulse_too_short_is_none() -> None:
 
 def test_after_a_restart_no_pulse_is_known() -> None:
     assert Box("dim_and_release", PULSED).read(1.0).consumption == (MINIMUM_W, SELF)
+
+
+KEPT = InputSettings(signal=Signal.PULSE, debounce_s=0.1, at_start=Standin.KEEP)
+
+
+@pytest.mark.parametrize(("before", "value_w"), [("dim", MINIMUM_W), ("release", None)])
+def test_after_a_restart_a_kept_pulse_stands_as_before(before: str, value_w: float | None) -> None:
+    box = Box("dim_and_release", KEPT, pulsed_before=before)
+    assert box.consumption == (value_w, SELF), "before the contacts were read it is no order"
+    assert box.read(0.5).consumption == (value_w, GRID)
+    assert box.silence(10.0).consumption == (MINIMUM_W, SELF)
+    assert box.read(0.5).consumption == (value_w, GRID)
+
+
+def test_kept_without_anything_stored_is_active() -> None:
+    assert Box("dim_and_release", KEPT).read(1.0).consumption == (MINIMUM_W, SELF)
+
+
+def test_what_was_stored_for_an_input_that_is_gone_does_not_count() -> None:
+    box = Box("dim_and_release", KEPT, pulsed_before="off").read(1.0)
+    assert box.consumption == (MINIMUM_W, SELF)
+
+
+def test_what_was_stored_does_not_count_for_an_input_that_keeps_nothing() -> None:
+    each = {"dim": PULSED, "release": KEPT}
+    box = Box("dim_and_release", each, pulsed_before="release").read(1.0)
+    assert box.consumption == (MINIMUM_W, SELF)
+
+
+def test_a_kept_pulse_counts_once_it_is_stored() -> None:
+    box = Box("dim_and_release", KEPT, pulsed_before="release").read(0.5)
+    box.disk_is_stuck = True
+    assert box.pulse("dim").consumption == (None, GRID)
+    box.disk_is_stuck = False
+    assert box.read().consumption == (MINIMUM_W, GRID)
+    assert box.stored == ["dim"]
+
+
+def test_the_same_pulse_again_costs_no_write() -> None:
+    box = Box("dim_and_release", KEPT, pulsed_before="dim").read(0.5)
+    assert box.pulse("dim").consumption == (MINIMUM_W, GRID)
+    box.pulse("dim")
+    assert box.stored == []
+    box.pulse("release")
+    box.pulse("release")
+    assert box.stored == ["release"]
 
 
 def test_a_table_of_ones_own_faults_on_patterns_it_does_not_know() -> None:

@@ -1,7 +1,9 @@
 """state.db: what outlives a restart, and files that cannot be used."""
 
+import asyncio
 import sqlite3
 import stat
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -182,6 +184,25 @@ async def test_the_last_accepted_limit_survives(tmp_path: Path) -> None:
     limits = (await restarted(tmp_path)).limits
     written_at = FakeClock().utc_now()
     assert limits == {"consumption": LimitWrite(4200.0, True, 900.0, BOX, written_at)}
+
+
+async def test_the_last_pulse_of_each_group_of_relays_survives(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        for name in ("dim", "release"):
+            assert await store.keep_relay_pulse("box", name, 5.0)
+        assert await store.keep_relay_pulse("other", "p60", 5.0)
+    assert (await restarted(tmp_path)).relay_pulses == {"box": "release", "other": "p60"}
+
+
+async def test_a_pulse_that_a_stuck_disk_delays_is_stored_later(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        free = threading.Event()
+        stuck = asyncio.create_task(store._disk.call(free.wait))
+        await asyncio.sleep(0)
+        assert not await store.keep_relay_pulse("box", "dim", 0.01)
+        free.set()
+        await stuck
+    assert (await restarted(tmp_path)).relay_pulses == {"box": "dim"}
 
 
 async def test_energy_counters_survive(tmp_path: Path) -> None:
