@@ -2,6 +2,7 @@
 
 Commands come as JSON lines on standard input (see :meth:`SimulatedHouse.command`), everything that happens
 goes out as JSON lines on standard output, the bound port first. The end of standard input ends the process.
+With `--mqtt` some of its devices are at an MQTT broker; commands name them by what the first line calls them.
 """
 
 import argparse
@@ -10,9 +11,14 @@ import json
 import signal
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
-from adapters.simulated.server import CommandError, HouseOptions, SimulatedHouse
+from adapters.simulated.mqtt_front import BROKER_KINDS, BrokerKind, MqttFront
+from adapters.simulated.mqtt_visit import BrokerAddress
+from adapters.simulated.server import CommandError, HouseOptions, SimulatedHouse, WallboxMake
+
+_MQTT_PORT = 1883
 
 
 def main() -> None:
@@ -44,11 +50,44 @@ def main() -> None:
     parser.add_argument(
         "--report-s", type=float, default=0.0, help="print powers this often; 0: only on command"
     )
+    _add_mqtt_arguments(parser)
     arguments = parser.parse_args()
+    if arguments.no_battery and "battery" in (arguments.mqtt_device or ()):
+        parser.error("--mqtt-device battery contradicts --no-battery")
+    if arguments.storage and "battery" in _kinds_at_broker(arguments):
+        parser.error("the battery is limited by --storage or at the broker, not both: name the --mqtt-device")
     try:
         asyncio.run(_run(arguments))
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _add_mqtt_arguments(parser: argparse.ArgumentParser) -> None:
+    mqtt = parser.add_argument_group("devices at an MQTT broker")
+    mqtt.add_argument(
+        "--mqtt", type=_broker, metavar="HOST[:PORT]", help="where the broker is; the devices go there"
+    )
+    mqtt.add_argument(
+        "--mqtt-device",
+        action="append",
+        choices=BROKER_KINDS,
+        help="which ones; several too (default: all). The wallbox is one of openWB, the others speak as the "
+        "profiles generic-meter and generic-device",
+    )
+    mqtt.add_argument("--mqtt-username", metavar="NAME")
+    mqtt.add_argument("--mqtt-password-file", type=Path, metavar="FILE")
+
+
+def _broker(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    return (host, int(port)) if colon else (port, _MQTT_PORT)
+
+
+def _kinds_at_broker(arguments: argparse.Namespace) -> tuple[BrokerKind, ...]:
+    if arguments.mqtt is None:
+        return ()
+    every = (kind for kind in BROKER_KINDS if kind != "battery" or not arguments.no_battery)
+    return tuple(dict.fromkeys(arguments.mqtt_device or every))
 
 
 async def _run(arguments: argparse.Namespace) -> None:
@@ -56,23 +95,37 @@ async def _run(arguments: argparse.Namespace) -> None:
     house.house.inverter.sun_w = arguments.sun_w
     house.house.load_w = arguments.load_w
     house.house.battery_installed = not arguments.no_battery
+    front = _front(arguments, house)
     lines: asyncio.Queue[str | None] = asyncio.Queue()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, lines.put_nowait, None)
     _read_lines_into(lines, loop)
     port = await house.start(arguments.host, arguments.port)
     units = {name: unit.unit_id for name, unit in house.units.items()}
-    _emit({"event": "listening", "host": arguments.host, "port": port, "units": units})
+    listening = {"event": "listening", "host": arguments.host, "port": port, "units": units}
+    _emit({**listening, "mqtt": front.units} if front.units else listening)
+    front.start()
     reporter = asyncio.create_task(_report(house, arguments.report_s))
     while (line := await lines.get()) is not None:
-        _emit(await _answer(house, line))
+        _emit(await _answer(house, front, line))
     reporter.cancel()
+    await front.stop()
     await house.stop()
 
 
+def _front(arguments: argparse.Namespace, house: SimulatedHouse) -> MqttFront:
+    """The devices at the broker; none without one."""
+    host, port = arguments.mqtt or ("", _MQTT_PORT)
+    password_file: Path | None = arguments.mqtt_password_file
+    password = None if password_file is None else password_file.read_text(encoding="utf-8").strip()
+    address = BrokerAddress(host, port, arguments.mqtt_username, password)
+    return MqttFront(house, _kinds_at_broker(arguments), address, on_event=_emit)
+
+
 def _options(arguments: argparse.Namespace) -> HouseOptions:
+    by_default: tuple[WallboxMake, ...] = () if "wallbox" in _kinds_at_broker(arguments) else ("heidelberg",)
     return HouseOptions(
-        wallboxes=tuple(arguments.wallbox or ("heidelberg",)),
+        wallboxes=tuple(arguments.wallbox or by_default),
         inverters=tuple(arguments.inverter or (123,)),
         heat_pump=arguments.heat_pump,
         storage=arguments.storage,
@@ -92,12 +145,12 @@ def _read_lines_into(lines: "asyncio.Queue[str | None]", loop: asyncio.AbstractE
     threading.Thread(target=read, daemon=True, name="standard input").start()
 
 
-async def _answer(house: SimulatedHouse, line: str) -> dict[str, Any]:
+async def _answer(house: SimulatedHouse, front: MqttFront, line: str) -> dict[str, Any]:
     try:
         command = json.loads(line)
         if not isinstance(command, dict):
             raise CommandError("a command is a JSON object")
-        return await house.command(command)
+        return front.command(command) if command.get("unit") in front.units else await house.command(command)
     except (json.JSONDecodeError, CommandError, OSError) as error:
         return {"event": "error", "text": str(error)}
 
