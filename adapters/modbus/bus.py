@@ -25,7 +25,7 @@ from adapters.modbus.errors import (
     meaning_of,
 )
 from adapters.modbus.requests import ReadRequest, Request, Table, WriteRequest, fault_in, values_in
-from hems.devices import DeviceError, DeviceUnreachable, WriteRefused
+from hems.devices import DeviceError, DeviceUnreachable, NotConnected, WriteRefused
 
 _LOG = logging.getLogger(__name__)
 _BACKOFF_MIN_S = 0.5
@@ -273,7 +273,7 @@ class Bus:
         """A unit that was silent is left alone for a while, so that it does not hold up the others."""
         if not job.is_urgent and now_s < job.unit.backoff.until_s:
             wait_s = job.unit.backoff.until_s - now_s
-            raise DeviceUnreachable(f"{job}: it did not answer before; asked again in {wait_s:.1f} s")
+            raise NotConnected(f"{job}: it did not answer before; asked again in {wait_s:.1f} s")
 
     # Connecting.
 
@@ -284,13 +284,13 @@ class Bus:
         now_s = _now()
         if not job.is_urgent and now_s < self._connect_backoff.until_s:
             wait_s = self._connect_backoff.until_s - now_s
-            raise DeviceUnreachable(f"{job}: no connection; tried again in {wait_s:.1f} s")
+            raise NotConnected(f"{job}: no connection; tried again in {wait_s:.1f} s")
         client = make_client(self.endpoint, self._on_connection, lambda: self._interrupt("garbled answer"))
         if not await _connect(client, job.unit.pacing.timeout_s):
             client.close()
             self._statistics.connect_failures += 1
             self._connect_backoff.fail(_now())
-            raise DeviceUnreachable(f"{job}: cannot connect; {self._connect_remedy()}")
+            raise NotConnected(f"{job}: cannot connect; {self._connect_remedy()}")
         client.set_max_no_responses(_CLIENT_HANGUP_COUNT)
         client.ctx.count_until_disconnect = _CLIENT_HANGUP_COUNT
         self._client = client

@@ -5,7 +5,7 @@ from adapters.mqtt.broker import Broker, Message
 from adapters.mqtt.inbox import Inbox
 from adapters.mqtt.profile import MqttProfile
 from eebus.clock import Clock
-from hems.devices import DeviceUnreachable
+from hems.devices import DeviceUnreachable, NotConnected
 
 FIRST_MESSAGE_S = 8.0
 """How long `connect` waits for a sign of life."""
@@ -40,7 +40,7 @@ class MqttLink:
     def require_fresh(self) -> float:
         """When it was last heard. Raises DeviceUnreachable when that is too long ago."""
         if self.broker.trouble:
-            raise DeviceUnreachable(f"{self.name}: no MQTT broker: {self.broker.trouble}")
+            raise NotConnected(f"{self.name}: no MQTT broker: {self.broker.trouble}")
         heard_s = self.inbox.sign_of_life_s()
         if heard_s is None or not self.is_fresh():
             raise DeviceUnreachable(f"{self.name}: {self._silence(heard_s)}; {self._look_at()}")

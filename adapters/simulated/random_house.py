@@ -28,6 +28,7 @@ _DEVICE_FAULTS = (
     Fault.SLOW,
     Fault.BUSY,
     Fault.STUCK,
+    Fault.MUTE,
     None,
 )
 _METER_FAULTS = (Fault.UNREACHABLE, Fault.SLOW, Fault.STUCK)

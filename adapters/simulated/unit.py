@@ -19,6 +19,8 @@ Registers = dict[int, int]
 _READ_COILS, _READ_DISCRETES, _READ_HOLDING, _READ_INPUT = 1, 2, 3, 4
 _READS = (_READ_COILS, _READ_DISCRETES, _READ_HOLDING, _READ_INPUT)
 _WRITE_COIL = 5
+_LOST_S = 60.0
+"""Longer than anybody waits for an answer."""
 _BITS = 16
 
 
@@ -127,6 +129,20 @@ class SimulatedUnit(ABC):
             return ExcCodes.DEVICE_BUSY
         self._advance()
         self.heard_request()
+        outcome = self._obey(function, start, address, count, registers, values)
+        if Fault.MUTE in self.faults:
+            await asyncio.sleep(_LOST_S)
+        return outcome
+
+    def _obey(
+        self,
+        function: int,
+        start: int,
+        address: int,
+        count: int,
+        registers: list[int],
+        values: list[int] | list[bool] | None,
+    ) -> ExcCodes | None:
         if refusal := self.refuses(function, address, count if values is None else len(values)):
             return refusal
         if values is not None:

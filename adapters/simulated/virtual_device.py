@@ -14,6 +14,7 @@ from hems.devices import (
     Fallback,
     FeasiblePowers,
     Kind,
+    NotConnected,
     Readback,
     Setpoint,
     WriteRefused,
@@ -136,11 +137,13 @@ class VirtualDevice(ABC):
 
     async def connect(self) -> None:
         """See the port."""
-        await self._answer()
+        await self._hear()
+        await self._reply()
 
     async def read(self) -> DeviceSample:
         """See the port."""
-        await self._answer()
+        await self._hear()
+        await self._reply()
         if Fault.STUCK in self.faults:
             self._stuck = self._stuck or self._sample()
             return replace(self._stuck, at_s=self._now())
@@ -149,7 +152,7 @@ class VirtualDevice(ABC):
 
     async def write(self, setpoint: Setpoint) -> Readback:
         """See the port."""
-        await self._answer()
+        await self._hear()
         now = self._now()
         if setpoint.direction is not self.direction:
             raise WriteRefused(f"{self._name}: its {setpoint.direction.value} cannot be limited")
@@ -158,7 +161,9 @@ class VirtualDevice(ABC):
         if now < self._wrote_at_s + self.habits.write_gap_s:
             raise WriteRefused(f"{self._name}: the last write was {now - self._wrote_at_s:.1f} s ago")
         self._wrote_at_s = now
-        return self._take(setpoint.power_w, now)
+        readback = self._take(setpoint.power_w, now)
+        await self._reply()
+        return readback
 
     async def close(self) -> None:
         """See the port; there is nothing to release."""
@@ -181,16 +186,24 @@ class VirtualDevice(ABC):
         clips = Fault.CLIP in self.faults and power_w is not None
         return max(power_w or 0.0, self.habits.clip_w) if clips else power_w
 
-    async def _answer(self) -> None:
-        """Take the time that an answer takes. Raises DeviceUnreachable."""
+    async def _hear(self) -> None:
+        """Take the time that an answer takes. Raises NotConnected."""
         house = self._present_house()
         if self.is_away(self._now()):
             await house.sleep(TIMEOUT_S)
             house.advance()
-            raise DeviceUnreachable(f"{self._name}: no answer within {TIMEOUT_S:g} s")
+            raise NotConnected(f"{self._name}: no connection within {TIMEOUT_S:g} s")
         await house.sleep(self.habits.answer_s + (LATE_S if Fault.SLOW in self.faults else 0.0))
         house.advance()
         self._heard_at_s = self._now()
+
+    async def _reply(self) -> None:
+        """Let the answer arrive. Raises DeviceUnreachable."""
+        if Fault.MUTE in self.faults:
+            house = self._present_house()
+            await house.sleep(TIMEOUT_S)
+            house.advance()
+            raise DeviceUnreachable(f"{self._name}: no answer within {TIMEOUT_S:g} s")
 
     def _sample(self) -> DeviceSample:
         consumed_wh, produced_wh = self._energies_wh()

@@ -79,6 +79,7 @@ class DeviceCore:
         self.trouble = "not connected yet"
         self._ever_connected = False
         self._last_contact_s = now
+        self._asked_s = now
         self._last_write_s: float | None = None
         self._in_flight = False
         self._sample: DeviceSample | None = None
@@ -110,6 +111,10 @@ class DeviceCore:
         self.connected = False
         self.trouble = text
         self._in_flight = False
+
+    def asked_in_vain(self, now: float) -> None:
+        """It did not answer, but may have heard us: its watchdog may run from now on."""
+        self._asked_s = now
 
     def sample_taken(self, sample: DeviceSample, now: float) -> None:
         """The device was read."""
@@ -281,12 +286,12 @@ class DeviceCore:
         fallback = self.capabilities.fallback(direction)
         if fallback is None or not self._ever_connected:
             return held_w, _unreachable(held_w, self.trouble, "it may keep that for ever")
-        watchdog_s = self._last_contact_s + fallback.after_s
-        if now >= watchdog_s + self.capabilities.reaction_s:
+        heard_s = max(self._last_contact_s, self._asked_s)
+        if now >= heard_s + fallback.after_s + self.capabilities.reaction_s:
             return fallback.power_w, _unreachable(fallback.power_w, self.trouble, "its own fallback holds")
-        if now >= watchdog_s - FALLBACK_LEAD_S:
+        if now >= self._last_contact_s + fallback.after_s - FALLBACK_LEAD_S:
             held_w = max(held_w, fallback.power_w)
-        return held_w, _unreachable(held_w, self.trouble, "until its own watchdog runs out")
+        return held_w, _unreachable(held_w, self.trouble, "until its own watchdog has run out for certain")
 
 
 class _Lane:

@@ -19,6 +19,7 @@ from hems.devices import (
     DeviceUnreachable,
     Meter,
     MeterSample,
+    NotConnected,
     Setpoint,
     WriteRefused,
 )
@@ -132,7 +133,7 @@ class DeviceEvents(Protocol):
 
 
 class DeviceRunner:
-    """Carries out what the core of one device decides."""
+    """Carries out what the core of one device decides: the link to it, and the session while it lasts."""
 
     def __init__(self, device: Device, core: DeviceCore, clock: Clock, events: DeviceEvents) -> None:
         self._device = device
@@ -143,7 +144,27 @@ class DeviceRunner:
 
     async def run(self) -> None:
         """Serve the device until its bell stops. Raises only what is a mistake of the adapter."""
-        await keep_connected(self._device, self, self.bell)
+        await keep_connected(self, self, self.bell)
+
+    @property
+    def name(self) -> str:
+        return self._device.name
+
+    async def connect(self) -> None:
+        await self._noting_silence(self._device.connect())
+
+    async def close(self) -> None:
+        await self._device.close()
+
+    async def _noting_silence(self, call: Awaitable[_T]) -> _T:
+        """The outcome of a call; without an answer it is noted that the device may have heard us."""
+        try:
+            return await call
+        except NotConnected:
+            raise
+        except (DeviceUnreachable, asyncio.CancelledError):
+            self._core.asked_in_vain(self._clock.monotonic())
+            raise
 
     def connected(self) -> None:
         self._core.connection_made(self._device.capabilities, self._clock.monotonic())
@@ -175,7 +196,7 @@ class DeviceRunner:
         return (next_read_s if next_write_s is None else min(next_read_s, next_write_s)) - now
 
     async def _read(self) -> None:
-        sample = await answered(self._device.name, self._device.read())
+        sample = await answered(self.name, self._noting_silence(self._device.read()))
         self._core.capabilities_measured(self._device.capabilities)
         self._core.sample_taken(sample, self._clock.monotonic())
         self._events.device_read(self._device.name, sample)
@@ -186,7 +207,7 @@ class DeviceRunner:
         self._core.write_started(setpoint, self._clock.monotonic())
         self._events.write_started(name, setpoint)
         try:
-            readback = await answered(name, self._device.write(setpoint))
+            readback = await answered(name, self._noting_silence(self._device.write(setpoint)))
         except WriteRefused as refusal:
             _log.warning("%s refuses a set-point: %s", name, refusal)
             self._core.write_refused(setpoint, str(refusal), self._clock.monotonic())

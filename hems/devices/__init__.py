@@ -5,7 +5,7 @@ Power is signed everywhere in the gateway: drawing from the house is positive, f
 
 from hems.devices.capabilities import Capabilities, Direction, Fallback, Kind
 from hems.devices.contacts import Contacts, ContactState
-from hems.devices.errors import DeviceError, DeviceUnreachable, WriteRefused, WrongDevice
+from hems.devices.errors import DeviceError, DeviceUnreachable, NotConnected, WriteRefused, WrongDevice
 from hems.devices.ports import Device, DeviceSample, Meter, MeterSample, Readback
 from hems.devices.power import FeasiblePowers, PowerRange
 from hems.devices.setpoint import Setpoint
@@ -24,6 +24,7 @@ __all__ = [
     "Kind",
     "Meter",
     "MeterSample",
+    "NotConnected",
     "PowerRange",
     "Readback",
     "Setpoint",

@@ -9,6 +9,10 @@ class DeviceUnreachable(DeviceError):
     """No answer: network, power or address."""
 
 
+class NotConnected(DeviceUnreachable):
+    """Nothing was sent that could have arrived, so that it cannot have fed the device's watchdog either."""
+
+
 class WriteRefused(DeviceError):
     """The device answered and refused, or read back another value than was written."""
 

@@ -197,7 +197,7 @@ async def test_a_refused_connection_at_the_start_is_tried_again_later() -> None:
     async with tcp_stub(answering(registers_pdu(3, 1))) as gone:
         pass
     async with unit_at(gone.port) as unit:
-        with pytest.raises(DeviceUnreachable, match=r"wallbox .*cannot connect; check host"):
+        with pytest.raises(NotConnected, match=r"wallbox .*cannot connect; check host"):
             await unit.read(Table.HOLDING, 10, 1)
         with pytest.raises(DeviceUnreachable, match="tried again in"):
             await unit.read(Table.HOLDING, 10, 1)

@@ -189,6 +189,18 @@ async def test_a_write_that_does_not_stick_is_refused_as_a_read_back_would_find_
     assert (place.wallbox.held_w, round(place.wallbox.power_w)) == (held_w, flows_w)
 
 
+async def test_a_mute_device_hears_and_obeys_and_its_watchdog_is_fed() -> None:
+    place = Place(Habits(fallback=Fallback(60.0, 4_140.0)))
+    place.wallbox.faults.add(Fault.MUTE)
+    for _ in range(3):
+        with pytest.raises(DeviceUnreachable):
+            await place.wallbox.write(limit(0.0))
+        place.pass_time(50.0)
+    assert (place.wallbox.held_w, place.wallbox.power_w) == (0.0, 0.0)
+    place.pass_time(20.0)
+    assert place.wallbox.power_w == pytest.approx(4_140.0)
+
+
 async def test_what_is_confirmed_and_not_followed_shows_only_in_what_flows() -> None:
     place = Place()
     place.wallbox.faults.add(Fault.NO_EFFECT)

@@ -20,6 +20,7 @@ from hems.devices import (
     FeasiblePowers,
     Kind,
     MeterSample,
+    NotConnected,
     PowerRange,
     Readback,
     Setpoint,
@@ -77,6 +78,7 @@ class SimulatedDevice:
     wanted_w: float
     clock: LoopClock = field(default_factory=LoopClock)
     reachable: bool = True
+    mute: bool = False
     deaf: bool = False
     refuses: bool = False
     tells_what_it_holds: bool = True
@@ -133,8 +135,10 @@ class SimulatedDevice:
     async def _answer(self) -> None:
         if self.answers_after_s:
             await asyncio.sleep(self.answers_after_s)
+        if self.mute:
+            raise DeviceUnreachable(f"{self.name} does not answer")
         if not self.reachable:
-            raise DeviceUnreachable(f"{self.name} is unplugged")
+            raise NotConnected(f"{self.name} is unplugged")
 
 
 @dataclass

@@ -255,6 +255,19 @@ def test_unreachable_after_its_watchdog_charges_the_fallback() -> None:
     assert bench.view().charge_w == 1380.0
 
 
+def test_the_watchdog_of_a_device_that_may_hear_us_has_not_run_out() -> None:
+    """Its answers are lost, our requests may arrive and feed it: it may obey, or be in its fallback."""
+    for fallback_w, charged_w in ((1380.0, 4140.0), (6000.0, 6000.0)):
+        bench = limited(capabilities=wallbox(fallback=Fallback(60.0, fallback_w)))
+        bench.core.connection_lost("no answer")
+        bench.now = 55.0
+        bench.core.asked_in_vain(bench.now)
+        bench.now = 115.9
+        assert bench.view().charge_w == charged_w
+        bench.now = 116.0
+        assert bench.view().charge_w == fallback_w
+
+
 def test_a_fallback_counts_only_once_the_device_was_reached() -> None:
     bench = Bench(wallbox(fallback=Fallback(60.0, 1380.0)))
     bench.now = 1000.0

@@ -211,6 +211,24 @@ def test_after_its_own_watchdog_an_unreachable_device_is_charged_with_its_fallba
     run(scenario())
 
 
+def test_a_device_whose_answers_are_lost_may_hear_our_refreshes_and_is_charged_with_what_it_may_obey() -> (
+    None
+):
+    async def scenario() -> None:
+        capabilities = wallbox(fallback=Fallback(after_s=60.0, power_w=1400.0))
+        box = SimulatedDevice("wallbox", capabilities, wanted_w=11040.0)
+        pump = SimulatedDevice("pump", heat_pump(), wanted_w=8000.0)
+        async with running(House([box, pump])) as house:
+            house.limit(4200.0)
+            await house.watch(5.0)
+            box.mute = True
+            await house.watch(300.0)
+            assert house.lane("wallbox").charge_w == 4140.0
+            assert pump.values()[-1] == pytest.approx(60.0)
+
+    run(scenario())
+
+
 def test_a_fallback_above_the_set_point_is_charged_before_the_watchdog_runs_out() -> None:
     async def scenario() -> None:
         capabilities = wallbox(fallback=Fallback(after_s=60.0, power_w=4140.0))
