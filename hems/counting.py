@@ -21,12 +21,13 @@ _CLASS_OF = {
 
 @dataclass(frozen=True, slots=True)
 class HouseCount:
-    """`minimum`: what counts by the ruling, and the minimum power. `controllable`: whose draw falls under
-    consumption limits. `direct`: those of them that have a limit of their own. `excluded`: why a device of
-    a class that could count was not looked at, by name.
+    """`minimum`: what counts by the ruling, and the minimum power. `consumers`: what it was counted from.
+    `controllable`: whose draw falls under consumption limits. `direct`: those of them that have a limit of
+    their own. `excluded`: why a device of a class that could count was not looked at, by name.
     """
 
     minimum: MinimumPower
+    consumers: tuple[Consumer, ...]
     controllable: frozenset[str]
     direct: frozenset[str]
     excluded: tuple[tuple[str, str], ...]
@@ -49,7 +50,7 @@ def count_house(configuration: Configuration, devices: Sequence[Device]) -> Hous
     minimum = minimum_power(consumers)
     controllable = minimum.counted_names | by_choice
     direct = frozenset(s.name for s in configuration.devices if s.control == "direct")
-    return HouseCount(minimum, controllable, direct & controllable, tuple(excluded))
+    return HouseCount(minimum, tuple(consumers), controllable, direct & controllable, tuple(excluded))
 
 
 def _consumer(settings: DeviceSettings, capabilities: Capabilities) -> Consumer | None:

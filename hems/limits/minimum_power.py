@@ -4,8 +4,8 @@ The numbers of the ruling are data, because they are presumptions that later rec
 rules are one pure function. Powers are connection powers in watts. Results are exact; round for display only.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from hems.limits.reason import watts
@@ -142,6 +142,20 @@ def minimum_power(consumers: Iterable[Consumer], ruling: Ruling = BK6_22_300) ->
         ems=_ems_minimum(behind_ems, factor, ruling) if behind_ems else None,
         direct=tuple(_direct_minimum(u, ruling) for u in counted if u.mode is ControlMode.DIRECT),
     )
+
+
+def direct_minimum_w(
+    consumers: Iterable[Consumer], names: Collection[str], ruling: Ruling = BK6_22_300
+) -> float:
+    """What must be left to devices that the grid operator limits apart from all others; 0 where none counts.
+
+    What counts is decided by all devices of the house (2.4.2), the value by the named ones (4.5.1).
+    """
+    apart = (
+        replace(each, mode=ControlMode.DIRECT if each.name in names else ControlMode.EMS)
+        for each in consumers
+    )
+    return sum(minimum.power_w for minimum in minimum_power(apart, ruling).direct)
 
 
 def _groups(consumers: Sequence[Consumer], ruling: Ruling) -> list[list[Consumer]]:
