@@ -18,7 +18,7 @@ from adapters.modbus.bus import Buses, Pacing, Priority, Unit
 from adapters.modbus.endpoint import Framing, SerialEndpoint, TcpEndpoint
 from adapters.modbus.errors import BadAnswer, ReadRefused, RegisterWriteRefused
 from adapters.modbus.requests import ReadRequest, Table, WriteRequest
-from hems.devices import DeviceError, DeviceUnreachable, WriteRefused
+from hems.devices import DeviceError, DeviceUnreachable, NotConnected, WriteRefused
 from tests.unit.adapters.modbus_stub import Answer, registers_pdu, rtu_frame, rtu_stub, tcp_frame, tcp_stub
 
 QUICK = Pacing(timeout_s=0.25)
