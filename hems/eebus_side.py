@@ -12,6 +12,7 @@ from eebus.usecases.events import StoredFailsafe
 from eebus.usecases.house import Gateway, SubMeter, build_gateway, device_address
 from eebus.usecases.limit_rules import OPTIONAL_RULES
 from eebus.usecases.monitoring import MonitoringSettings
+from eebus.usecases.monitoring_data import Quantity
 from hems import __version__
 from hems.config import Configuration
 from hems.devices import Device, Kind
@@ -22,16 +23,25 @@ CONTROL_WATCHDOG_S = 10.0
 
 
 def make_gateway(
-    configuration: Configuration, ski: Ski, failsafe: StoredFailsafe, sub_meters: Sequence[SubMeter] = ()
+    configuration: Configuration,
+    ski: Ski,
+    failsafe: StoredFailsafe,
+    sub_meters: Sequence[SubMeter] = (),
+    *,
+    feed_in_capped: bool = False,
 ) -> Gateway:
-    """The SPINE device of the house; `failsafe` is what a Steuerbox wrote before."""
+    """The SPINE device of the house; `failsafe` is what a Steuerbox wrote before. `feed_in_capped`: there is
+    a limitation factor to report (MGCP scenario 1, optional).
+    """
     eebus = configuration.eebus
     serial = serial_of(ski, configuration)
     return build_gateway(
         device_address(eebus.vendor, eebus.model, serial),
         settings=controllable_system_settings(configuration),
         failsafe=failsafe,
-        grid=MonitoringSettings(grows=True),
+        grid=MonitoringSettings(
+            grows=True, optional=frozenset({Quantity.PV_LIMIT_FACTOR} if feed_in_capped else ())
+        ),
         sub_meters=sub_meters if eebus.report_devices else (),
         downstream=EnergyGuardSettings() if eebus.downstream else None,
         name_plate=DeviceClassificationManufacturerData(

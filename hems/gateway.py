@@ -59,7 +59,7 @@ from hems.northbound.view import (
 )
 from hems.pairing_service import PairingSwitch
 from hems.records import Records
-from hems.reporting import device_readings, readings_of
+from hems.reporting import device_readings, factor_reading, readings_of
 from hems.store.errors import StoreError
 from hems.store.state import StoredState
 from hems.story import log_event
@@ -137,7 +137,11 @@ class RunningGateway:
             records.keep_relay_pulse,
         )
         self._eebus = make_gateway(
-            configuration, identity.ski, stored.failsafe, sub_meters=sub_meters_of(devices)
+            configuration,
+            identity.ski,
+            stored.failsafe,
+            sub_meters_of(devices),
+            feed_in_capped=self._sources.feed_in_cap() is not None,
         )
         self._ski = identity.ski
         self.node = Node(
@@ -235,14 +239,19 @@ class RunningGateway:
         self.control.promise(self._sources.promised_w())
         self._eebus.controllable_system.feed(now)
         self._service_manager.alive()
-        readings = readings_of(connection_point(self._measurements, self._energies, now))
-        if readings:
-            self.node.act(lambda turn: self._eebus.grid_connection_point.publish(readings, turn))
+        self._report_connection(now)
         for name, meter in self._eebus.sub_meters.items():
             self._report_device(name, meter, now)
         if now - self._energies_stored_at >= ENERGY_PERIOD_S:
             self._energies_stored_at = now
             self._keep_energies()
+
+    def _report_connection(self, now: float) -> None:
+        readings = {
+            **readings_of(connection_point(self._measurements, self._energies, now)),
+            **factor_reading(self._sources.feed_in_cap()),
+        }
+        self.node.act(lambda turn: self._eebus.grid_connection_point.publish(readings, turn))
 
     def _report_device(self, name: str, meter: MonitoringServer, now: float) -> None:
         readings = device_readings(self._measurements.device(name), now)

@@ -1,7 +1,7 @@
 """All sources of limits beside EEBUS, made from the configuration: relays, cap, fuse, programmes, wishes."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from datetime import datetime, time
+from datetime import date, datetime, time
 from typing import Protocol
 
 from eebus.clock import Clock
@@ -19,7 +19,7 @@ from hems.counting import HouseCount
 from hems.devices import Contacts
 from hems.limits.ceilings import Basis, Ceiling
 from hems.limits.minimum_power import BK6_22_300, direct_minimum_w
-from hems.limits.sources.feed_in_cap import FeedInCapSource, Plant
+from hems.limits.sources.feed_in_cap import FeedInCapSource, Plant, cap_of
 from hems.limits.sources.programme import Programme, ProgrammeSource
 from hems.limits.sources.protection import GridFuse, protection_ceilings
 from hems.limits.sources.relay import WIRINGS, Command, OnFault, Pattern, RelaySource, Wiring
@@ -62,8 +62,9 @@ class LimitSources:
             for each, source in zip(contacts, relays, strict=True)
         ]
         self._sources: list[_Source] = [*relays, *map(self._programme_source, configuration.programmes)]
-        if generation is not None:
-            self._sources.append(FeedInCapSource(plant_of(generation), lambda: self._local_now().date()))
+        self._plant = None if generation is None else plant_of(generation)
+        if self._plant is not None:
+            self._sources.append(FeedInCapSource(self._plant, self._today))
         self._wishes = [(wish, windows_of(wish.windows)) for wish in configuration.wishes]
 
     def start(self, now: float) -> list[Ceiling]:
@@ -85,6 +86,10 @@ class LimitSources:
                 found[wish.device] = max(wish.at_least_w, found.get(wish.device, 0.0))
         return found
 
+    def feed_in_cap(self) -> float | None:
+        """The share of the installed power that may be fed in until the plant is tested; None for no cap."""
+        return None if self._plant is None else cap_of(self._plant, self._today()).share
+
     def troubles(self) -> list[str]:
         """Relays that cannot be read, in plain words."""
         named = zip(self._configuration.relays, self.runners, strict=True)
@@ -96,6 +101,9 @@ class LimitSources:
 
     def _programme_source(self, settings: ProgrammeSettings) -> _Source:
         return _Together([ProgrammeSource(each, self._local_now) for each in programmes_of(settings)])
+
+    def _today(self) -> date:
+        return self._local_now().date()
 
     def _local_now(self) -> datetime:
         return self._clock.utc_now().astimezone()

@@ -28,6 +28,11 @@ def readings_of(point: ConnectionPoint) -> Mapping[Quantity, Reading]:
     return _readings(values, stale=point.quality is Quality.STALE)
 
 
+def factor_reading(feed_in_cap: float | None) -> Mapping[Quantity, Reading]:
+    """The PV feed-in power limitation factor in percent (MGCP-011); without a cap all may be fed in."""
+    return {Quantity.PV_LIMIT_FACTOR: Reading(100.0 if feed_in_cap is None else 100.0 * feed_in_cap)}
+
+
 def device_readings(sample: DeviceSample | None, now: float) -> Mapping[Quantity, Reading]:
     """What a device reports of itself (MPC): consumption positive, production negative."""
     if sample is None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from eebus.usecases.monitoring_data import Quantity
 from tests.integration.hems.support import (
+    Box,
     eventually,
     running_gateway,
     simulated_house,
@@ -44,3 +45,17 @@ async def test_MPC_each_device_reports_on_an_entity_of_its_own_when_that_is_wish
 
             await eventually(lambda: powers()[1] < -1000.0)
             assert powers()[0] >= 0.0
+
+
+async def test_MGCP_SCE1_the_factor_follows_the_cap_and_is_absent_without_one(tmp_path: Path) -> None:
+    steuerbox = Box()
+    async with simulated_house() as house:
+        path = write_configuration(tmp_path, house.port)
+        text = path.read_text()
+        path.write_text(f"{text}generation: {{installed_power_w: 10000, cap_percent: 70}}\n")
+        async with running_gateway(path) as run, trusted_box(run, steuerbox) as box:
+            await eventually(lambda: box.grid_values(run.ski).get(Quantity.PV_LIMIT_FACTOR) == 70.0)
+        path.write_text(f"{text}generation: {{installed_power_w: 10000, tested_on: 2026-01-01}}\n")
+        async with running_gateway(path) as run, trusted_box(run, steuerbox) as box:
+            await eventually(lambda: Quantity.POWER in box.grid_values(run.ski))
+            assert Quantity.PV_LIMIT_FACTOR not in box.grid_values(run.ski)

@@ -4,7 +4,7 @@ from eebus.usecases.monitoring_data import Quantity, Reading, ValueState
 from hems.devices import DeviceSample
 from hems.metering.connection import ConnectionPoint
 from hems.metering.measurements import Quality
-from hems.reporting import device_readings, readings_of
+from hems.reporting import device_readings, factor_reading, readings_of
 
 
 def _point(quality: Quality) -> ConnectionPoint:
@@ -71,3 +71,8 @@ def test_a_device_that_was_not_read_lately_is_a_disturbed_sensor() -> None:
     assert readings == {Quantity.POWER: Reading(None, ValueState.ERROR)}
     assert device_readings(None, 20.0) == {}
     assert device_readings(DeviceSample(10.0, None), 12.0) == {}
+
+
+def test_MGCP_011_the_limitation_factor_is_told_in_percent_and_is_100_without_a_cap() -> None:
+    assert factor_reading(0.6) == {Quantity.PV_LIMIT_FACTOR: Reading(60.0)}
+    assert factor_reading(None) == {Quantity.PV_LIMIT_FACTOR: Reading(100.0)}
