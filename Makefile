@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STRICT ?=
 PYTEST_ARGS ?=
 
-.PHONY: install install-dev go home-assistant run test conformance bench lint fuzz soak soak-eebus clean
+.PHONY: install install-dev go home-assistant run test conformance bench lint fuzz soak soak-eebus soak-conformance clean
 
 $(VENV)/.runtime: requirements/runtime.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "eebus-hems needs Python 3.11 or newer; call make PYTHON=python3.11")'
@@ -62,6 +62,16 @@ fuzz: $(VENV)/.fuzz
 # The long runs of the EEBUS stack; docs/robustness.md tells what they show.
 soak-eebus: install-dev
 	SOAK=1 STRICT=$(STRICT) $(BIN)/python -m pytest -s --basetemp=.soak tests/soak_eebus $(PYTEST_ARGS)
+
+# All official cases over real sockets, in real time, against `hems run` and `hems steuerbox`: half an hour with
+# eight lanes, and beside it the cases of two hours, which LONG=0 leaves out. CASES='TC_SHIP_*,ATC_LPC_*'.
+# MERGE=FILE takes in the JSON of an earlier run.
+CASES ?=
+LANES ?= 8
+LONG ?= 1
+MERGE ?=
+soak-conformance: install-dev
+	$(BIN)/python -m tests.soak_conformance --cases '$(CASES)' --lanes $(LANES) $(if $(filter 0,$(LONG)),--no-long) $(addprefix --merge ,$(MERGE))
 
 HOUSES ?= 10000
 soak: install-dev

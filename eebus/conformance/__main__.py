@@ -21,10 +21,13 @@ SPINE test specification 1.0.0, use case test specifications 1.0.2.
 
 A case runs on the first of these devices whose declarations make it applicable:
 
-* **gateway**: energy manager with LPC, LPP, MGCP and a sub-meter for MPC, the entities of `hems run`;
+* **gateway**: energy manager with LPC, LPP, MGCP and a sub-meter for MPC, the entities of `hems run` and
+  what is declared about them;
+* **control box**: energy guard of LPC and LPP, monitoring appliance of MPC and MGCP, as in `hems steuerbox`;
 * **heat pump**: a device built on `eebus` alone, no energy manager, may refuse a limit to protect itself,
-  does not ask for access methods;
-* **control box**: energy guard of LPC and LPP, monitoring appliance of MPC and MGCP;
+  reports every value of MPC, does not ask for access methods;
+* **energy manager**: built on `eebus` alone, may refuse a limit as well (the gateway never does), and reports
+  every value of MGCP;
 * **display**: monitoring appliance that polls.
 
 Backend *memory* is our SHIP machine, SPINE node and use cases on a fake clock, over every data set and every
@@ -39,10 +42,12 @@ Anybody can run the same cases against a device of their own, over a real socket
     hems conformance --target 192.168.1.20:4712 --parameters sheet.yaml --cases 'TC_SHIP_*,ATC_LPC_*' \\
         --frames --json result.json --junit result.xml
     hems conformance --run-gateway hems.yaml            # our gateway, started and restarted as the cases ask
+    hems conformance --run-steuerbox /tmp/steuerbox     # our Steuerbox, with commands typed into it
 
-What only a person at the device can do or see is asked for. The whole catalogue takes about eleven hours in
-real time, because some LPC and LPP cases wait for the failsafe duration of two hours; leave them out with
-`--cases`.
+What only a person at the device can do or see is asked for. The cases that apply to a gateway take about
+eleven hours in real time, because four LPC and LPP cases wait for the failsafe duration of two hours; leave
+them out with `--cases`. `make soak-conformance` runs all cases against `hems run` and `hems steuerbox` as
+processes of their own, several at a time; [robustness](robustness.md#long-runs) tells the outcome.
 """
 
 

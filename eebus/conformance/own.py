@@ -1,9 +1,9 @@
-"""Our own devices under test and what is declared about them: gateway, heat pump, control box, display.
+"""Our own devices under test and what is declared about them.
 
-The gateway has the entities of ``hems run``. The heat pump is a device built on ``eebus`` alone: it is no
-energy manager, may refuse a limit to protect itself, reports all values of MPC and does not ask for access
-methods.
-The control box is the energy guard and monitoring appliance. The display polls what it shows.
+The gateway has the entities of ``hems run``, the control box those of ``hems steuerbox``: what is declared
+about them here holds for the programs too. The others show what can be built on ``eebus`` alone: a heat pump
+that is no energy manager, may refuse a limit to protect itself and does not ask for access methods; an
+energy manager that may refuse a limit as well and reports every value; a display that polls what it shows.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,10 +16,15 @@ from eebus.ship.settings import ShipSettings
 from eebus.spine.device import LocalDevice
 from eebus.spine.handler import Handler
 from eebus.spine.stack import Turn
-from eebus.usecases.controllable_system import ControllableSystem, ControllableSystemSettings
+from eebus.usecases.controllable_system import (
+    ControllableSystem,
+    ControllableSystemSettings,
+    PermittedRefusal,
+    never_refuse,
+)
 from eebus.usecases.energy_guard import EnergyGuard, EnergyGuardSettings
 from eebus.usecases.events import StoredFailsafe
-from eebus.usecases.house import SubMeter, build_control_box, build_gateway
+from eebus.usecases.house import ALL_GRID_VALUES, SubMeter, build_control_box, build_gateway
 from eebus.usecases.limitation import Direction
 from eebus.usecases.monitoring import MonitoringServer, MonitoringSettings
 from eebus.usecases.monitoring_data import MGCP, MPC, MonitoringProfile, Quantity
@@ -80,13 +85,38 @@ def _all_optional(profile: MonitoringProfile) -> frozenset[Quantity]:
     return profile.quantities - profile.mandatory
 
 
-def _gateway(failsafe: StoredFailsafe, refusal: Refusal) -> Composition:
+UNIT_VALUES: Final = frozenset(
+    {
+        Quantity.ENERGY_CONSUMED,
+        Quantity.ENERGY_PRODUCED,
+        *(quantity for quantity in ALL_GRID_VALUES if quantity is not Quantity.FREQUENCY),
+    }
+)
+"""What the gateway can pass on from its devices beside their power."""
+
+
+def _gateway(failsafe: StoredFailsafe, _refusal: Refusal) -> Composition:
+    return _house("Gateway", failsafe, grid=ALL_GRID_VALUES, unit=UNIT_VALUES)
+
+
+def _energy_manager(failsafe: StoredFailsafe, refusal: Refusal) -> Composition:
+    return _house("Manager", failsafe, grid=_all_optional(MGCP), unit=_all_optional(MPC), refusal=refusal)
+
+
+def _house(
+    model: str,
+    failsafe: StoredFailsafe,
+    *,
+    grid: frozenset[Quantity],
+    unit: frozenset[Quantity],
+    refusal: PermittedRefusal = never_refuse,
+) -> Composition:
     made = build_gateway(
-        "d:_n:Acme_Gateway-1",
+        f"d:_n:Acme_{model}-1",
         settings=_system_settings(energy_manager=True),
         failsafe=failsafe,
-        grid=MonitoringSettings(profile=MGCP, optional=_all_optional(MGCP)),
-        sub_meters=(SubMeter("wallbox", optional=_all_optional(MPC)),),
+        grid=MonitoringSettings(profile=MGCP, optional=grid),
+        sub_meters=(SubMeter("wallbox", optional=unit),),
         downstream=EnergyGuardSettings(),
         permitted_refusal=refusal,
     )
@@ -149,6 +179,22 @@ GATEWAY: Final = OwnDevice(
         {
             "roles": ["LPC/CS", "LPP/CS", "MGCP/GCP", "MPC/MU"],
             "SHIP": {"PAR_shipId": "i:1_u:acme-gateway"},
+            "LPC": _LIMITS["LPC"],
+            "LPP": _LIMITS["LPP"],
+            "MPC": {"dp.PhaseActivePower": False, "dp.Frequency": False, "polling": True},
+            "MGCP": {"polling": True},
+        }
+    ),
+    tester_role=PeerRole.CONTROL_BOX,
+    ship=ShipSettings(local_ship_id=ShipId("i:1_u:acme-gateway")),
+    compose=_gateway,
+)
+ENERGY_MANAGER: Final = OwnDevice(
+    name="energy manager",
+    sheet=make_sheet(
+        {
+            "roles": ["LPC/CS", "LPP/CS", "MGCP/GCP", "MPC/MU"],
+            "SHIP": {"PAR_shipId": "i:1_u:acme-manager"},
             "LPC": {**_LIMITS["LPC"], "B3": True},
             "LPP": {**_LIMITS["LPP"], "B3": True},
             "MPC": {**_ALL_VALUES, "polling": True},
@@ -156,8 +202,8 @@ GATEWAY: Final = OwnDevice(
         }
     ),
     tester_role=PeerRole.CONTROL_BOX,
-    ship=ShipSettings(local_ship_id=ShipId("i:1_u:acme-gateway")),
-    compose=_gateway,
+    ship=ShipSettings(local_ship_id=ShipId("i:1_u:acme-manager")),
+    compose=_energy_manager,
 )
 HEAT_PUMP: Final = OwnDevice(
     name="heat pump",
@@ -202,5 +248,5 @@ DISPLAY: Final = OwnDevice(
     ship=ShipSettings(local_ship_id=ShipId("i:1_u:acme-display")),
     compose=_display,
 )
-OWN_DEVICES: Final = (GATEWAY, HEAT_PUMP, CONTROL_BOX, DISPLAY)
+OWN_DEVICES: Final = (GATEWAY, CONTROL_BOX, HEAT_PUMP, ENERGY_MANAGER, DISPLAY)
 """A case runs on the first one whose declarations make it applicable."""

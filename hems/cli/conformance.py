@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from hems.cli.options import CommandFailed, load_config
 
 if TYPE_CHECKING:
     from eebus.conformance.catalogue import CaseEntry
+    from eebus.conformance.operator import Operator
     from eebus.conformance.runner import CaseResult, Target
     from eebus.conformance.sheet import Sheet
 
@@ -21,7 +22,7 @@ _IDENTITIES = Path.home() / ".local" / "state" / "eebus-hems" / "conformance"
 
 
 @click.command()
-@click.option("--target", help="The device: HOST:PORT. Not needed with --gateway or --run-gateway.")
+@click.option("--target", help="The device: HOST:PORT. Not needed with --gateway or --run-…")
 @click.option("--ski", help="SKI of the device; else whoever answers at the address is tested.")
 @click.option("--cases", default="", help="Patterns of case ids, separated by commas: 'TC_SHIP_*,ATC_LPC_*'.")
 @click.option(
@@ -40,6 +41,12 @@ _IDENTITIES = Path.home() / ".local" / "state" / "eebus-hems" / "conformance"
     "gateway_config",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
     help="Start a gateway with this configuration, test it, and restart it as the cases ask.",
+)
+@click.option(
+    "--run-steuerbox",
+    "steuerbox_folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Start our Steuerbox with this folder, test it, and type the commands that the cases ask for.",
 )
 @click.option("--listen", default="0.0.0.0:0", help="Where the device can dial the tester: HOST:PORT.")
 @click.option("--interface", "interfaces", multiple=True, help="For mDNS, by address; else all.")
@@ -118,12 +125,13 @@ async def _case(entry: "CaseEntry", target: "Target", show_frames: bool) -> "Cas
     return result
 
 
-def _sheet(path: Path | None) -> "Sheet":
+def _sheet(path: Path | None) -> "Sheet | None":
+    """What is declared; None: what is usual for the device."""
     from eebus.conformance.sheet import make_sheet
     from eebus.errors import LocalError
 
     if path is None:
-        return make_sheet({})
+        return None
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
@@ -133,62 +141,128 @@ def _sheet(path: Path | None) -> "Sheet":
         raise CommandFailed(f"{path}: {error}.") from error
 
 
-def _list(entries: "Sequence[CaseEntry]", sheet: "Sheet") -> int:
+def _list(entries: "Sequence[CaseEntry]", given: "Sheet | None") -> int:
+    from eebus.conformance.schedule import expected_s
+    from eebus.conformance.sheet import make_sheet
+
+    sheet = given or make_sheet({})
     applicable = [entry for entry in entries if sheet.why_not(entry) is None]
     for entry in entries:
-        click.echo(f"{entry.id:<45}{sheet.why_not(entry) or f'{entry.clock_s:g} s':<28}{entry.title}")
-    seconds = sum(entry.clock_s for entry in applicable)
-    click.echo(f"{len(applicable)} of {len(entries)} cases apply; about {seconds / 60:.0f} min.")
+        seconds = f"{expected_s(entry, sheet):g} s"
+        click.echo(f"{entry.id:<45}{sheet.why_not(entry) or seconds:<28}{entry.title}")
+    total_s = sum(expected_s(entry, sheet) for entry in applicable)
+    click.echo(f"{len(applicable)} of {len(entries)} cases apply; about {total_s / 60:.0f} min.")
     return 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Device:
+    """What is tested, and who presses its buttons."""
+
+    name: str
+    sheet: "Sheet"
+    address: str
+    ski: str | None
+    operator: "Operator"
+
+
 @contextlib.asynccontextmanager
-async def _target(options: Mapping[str, Any], sheet: "Sheet") -> "AsyncIterator[Target]":
+async def _target(options: Mapping[str, Any], given: "Sheet | None") -> "AsyncIterator[Target]":
     """The device with its operator, ready for cases."""
     from eebus.conformance.identities import Identities
-    from eebus.conformance.operator import Operator, PersonAtTheDevice
     from eebus.conformance.remote import RemoteDevice, RemoteSettings
     from eebus.conformance.runner import Target
     from eebus.ids import parse_ski
-    from hems.cli.conformance_gateway import GatewayOperator, gateway_process
 
-    async with contextlib.AsyncExitStack() as stack:
-        operator: Operator = PersonAtTheDevice(_ask)
-        name, address, ski = "device", options["target"], options["ski"]
-        data_dir: Path | None = options["data_dir"]
-        process = None
-        if options["gateway_config"] is not None:
-            data_dir = load_config(options["gateway_config"]).data_dir
-            process = await stack.enter_async_context(gateway_process(options["gateway_config"]))
-        if data_dir is not None:
-            gateway = GatewayOperator(data_dir, process)
-            status = await gateway.until_running()
-            identity = await gateway.call("GET", "/identity")
-            sheet = with_ship_id(sheet, identity["ship_id"])
-            name, ski = "gateway", ski or identity["ski"]
-            address, operator = address or f"127.0.0.1:{status['port']}", gateway
-        if address is None:
-            raise CommandFailed("Name the device with --target, --gateway or --run-gateway.")
-        host, port = _host_and_port(address)
+    async with _device(options, given) as tested:
+        host, port = _host_and_port(tested.address)
         listen_host, listen_port = _host_and_port(options["listen"])
         settings = RemoteSettings(
             host=host,
             port=port,
-            ski=parse_ski(ski) if ski else None,
+            ski=parse_ski(tested.ski) if tested.ski else None,
             listen_host=listen_host,
             listen_port=listen_port,
             interfaces=options["interfaces"],
-            tester_is_control_box=("LPC", "EG") not in sheet.roles,
+            tester_is_control_box=("LPC", "EG") not in tested.sheet.roles,
         )
-        device = RemoteDevice(settings, operator, Identities(settings.ski, folder=options["identities"]))
-        stack.push_async_callback(device.close)
-        yield Target(
-            name=name,
-            backend=device.backend,
-            sheet=sheet,
-            make=device.case,
-            exhaustive=options["all_data_sets"],
+        identities = Identities(settings.ski, folder=options["identities"])
+        device = RemoteDevice(settings, tested.operator, identities)
+        try:
+            yield Target(
+                name=tested.name,
+                backend=device.backend,
+                sheet=tested.sheet,
+                make=device.case,
+                exhaustive=options["all_data_sets"],
+            )
+        finally:
+            await device.close()
+
+
+def _device(
+    options: Mapping[str, Any], given: "Sheet | None"
+) -> "contextlib.AbstractAsyncContextManager[_Device]":
+    if options["steuerbox_folder"] is not None:
+        return _our_steuerbox(options, given)
+    if options["gateway_config"] is not None or options["data_dir"] is not None:
+        return _our_gateway(options, given)
+    return _foreign_device(options, given)
+
+
+@contextlib.asynccontextmanager
+async def _foreign_device(options: Mapping[str, Any], given: "Sheet | None") -> AsyncIterator[_Device]:
+    from eebus.conformance.operator import PersonAtTheDevice
+    from eebus.conformance.sheet import make_sheet
+
+    if options["target"] is None:
+        raise CommandFailed("Name the device with --target, --gateway, --run-gateway or --run-steuerbox.")
+    sheet = given or make_sheet({})
+    yield _Device("device", sheet, options["target"], options["ski"], PersonAtTheDevice(_ask))
+
+
+@contextlib.asynccontextmanager
+async def _our_gateway(options: Mapping[str, Any], given: "Sheet | None") -> AsyncIterator[_Device]:
+    from eebus.conformance.sheet import make_sheet
+    from hems.cli.conformance_gateway import GatewayOperator, gateway_process
+
+    async with contextlib.AsyncExitStack() as stack:
+        data_dir, process, config = options["data_dir"], None, options["gateway_config"]
+        if config is not None:
+            data_dir = load_config(config).data_dir
+            process = await stack.enter_async_context(gateway_process(config))
+        gateway = GatewayOperator(data_dir, process)
+        status = await gateway.until_running()
+        identity = await gateway.call("GET", "/identity")
+        yield _Device(
+            "gateway",
+            with_ship_id(given or make_sheet({}), identity["ship_id"]),
+            options["target"] or f"127.0.0.1:{status['port']}",
+            options["ski"] or identity["ski"],
+            gateway,
         )
+
+
+@contextlib.asynccontextmanager
+async def _our_steuerbox(options: Mapping[str, Any], given: "Sheet | None") -> AsyncIterator[_Device]:
+    from eebus.conformance.own import CONTROL_BOX
+    from hems.cli.conformance_steuerbox import SteuerboxOperator, steuerbox_process
+
+    folder, interfaces = options["steuerbox_folder"], options["interfaces"]
+    async with steuerbox_process(folder, interfaces=interfaces) as (process, introduction):
+        yield _Device(
+            "Steuerbox",
+            given or declared_by(CONTROL_BOX.sheet, introduction["ship_id"]),
+            f"127.0.0.1:{introduction['port']}",
+            introduction["ski"],
+            SteuerboxOperator(process),
+        )
+
+
+def declared_by(sheet: "Sheet", ship_id: str) -> "Sheet":
+    """What is declared about one of our devices, for the program that has another SHIP ID."""
+    section = {**sheet.sections["SHIP"], "PAR_shipId": ship_id}
+    return replace(sheet, sections={**sheet.sections, "SHIP": section})
 
 
 def with_ship_id(sheet: "Sheet", ship_id: str) -> "Sheet":

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from eebus.conformance.device import LimitDisplay, LimitOrder, NotPossible
 from eebus.ids import PeerRole, Ski
@@ -69,15 +69,31 @@ async def gateway_process(config: Path) -> AsyncIterator[GatewayProcess]:
             await process.kill()
 
 
+class Instruments(Protocol):
+    """The meters of a house that belongs to the test bench: the gateway reads them over its adapters."""
+
+    def show(self, use_case: str, sample: Mapping[Quantity, Reading]) -> None:
+        """Let the grid meter (MGCP) or the device with sub-meter (MPC) show these values.
+
+        Raises NotPossible for what these instruments cannot show.
+        """
+
+    def flowing_w(self, direction: Direction) -> float:
+        """What flows through the grid connection in a direction, without asking the gateway."""
+
+
 class GatewayOperator:
     """Presses the buttons of the gateway that works in a data directory.
 
-    Without ``process`` it cannot be restarted; its devices and its meter are what they are.
+    Without ``process`` it cannot be restarted; without ``instruments`` its house is what it is.
     """
 
-    def __init__(self, data_dir: Path, process: GatewayProcess | None) -> None:
+    def __init__(
+        self, data_dir: Path, process: GatewayProcess | None, instruments: Instruments | None = None
+    ) -> None:
         self._data_dir = data_dir
         self._process = process
+        self._instruments = instruments
 
     async def call(self, method: str, target: str, body: object = None) -> dict[str, Any]:
         """One call of the local interface."""
@@ -119,8 +135,10 @@ class GatewayOperator:
     async def refuse_limits(self, _refuse: bool) -> None:
         raise NotPossible("the gateway never refuses a limit that it can read")
 
-    async def measure(self, _use_case: str, _sample: Mapping[Quantity, Reading]) -> None:
-        raise NotPossible("the gateway's meter shows what flows in the house")
+    async def measure(self, use_case: str, sample: Mapping[Quantity, Reading]) -> None:
+        if self._instruments is None:
+            raise NotPossible("the gateway's meter shows what flows in the house")
+        self._instruments.show(use_case, sample)
 
     async def order(self, _order: LimitOrder) -> None:
         raise NotPossible("the energy guard of the gateway takes no orders from outside")
@@ -137,8 +155,10 @@ class GatewayOperator:
                 return LimitDisplay(LimitState(limit["state"]), limit["limit_w"])
         raise NotPossible(f"the gateway does not limit its {direction}")
 
-    async def measured_power_w(self, _direction: Direction) -> float:
-        raise NotPossible("the gateway's own meter is no independent one")
+    async def measured_power_w(self, direction: Direction) -> float:
+        if self._instruments is None:
+            raise NotPossible("the gateway's own meter is no independent one")
+        return self._instruments.flowing_w(direction)
 
     async def held_values(self, use_case: str) -> Mapping[Quantity, float]:
         raise NotPossible(f"the gateway does not show the values of {use_case}")

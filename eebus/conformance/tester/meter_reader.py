@@ -74,6 +74,13 @@ class MeterReaderTester:
 
     async def read(self, quantity: Quantity) -> Shown:
         """The value as it reads now. Raises CaseFailed when it does not."""
+        found = await self.shown(quantity)
+        if found is None:
+            raise CaseFailed(f"{quantity} cannot be read")
+        return found
+
+    async def shown(self, quantity: Quantity) -> Shown | None:
+        """The value as it reads now; None when it has none yet. Raises CaseFailed if it is not described."""
         data = cast(
             MeasurementListData,
             await self.peer.fetch(
@@ -82,10 +89,7 @@ class MeterReaderTester:
                 source=self._clients["Measurement"].address,
             ),
         )
-        found = self._find(quantity, data)
-        if found is None:
-            raise CaseFailed(f"{quantity} cannot be read")
-        return found
+        return self._find(quantity, data)
 
     async def factor(self) -> tuple[float, str | None]:
         """The PV feed-in limitation factor and its unit. Raises CaseFailed when it cannot be read."""

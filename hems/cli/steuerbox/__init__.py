@@ -43,6 +43,12 @@ import click
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
     help="Play this file instead of asking for commands; exit code 1 when an expectation fails.",
 )
+@click.option(
+    "--json",
+    "json_lines",
+    is_flag=True,
+    help="Answer each command, and tell each event, as a JSON line with exact numbers.",
+)
 @click.option("--log", type=click.Choice(["debug", "info", "warning", "error"]), default="error")
 def steuerbox(**options: object) -> None:
     """Play a Steuerbox: limit a controllable system, watch what it reports, and misbehave on purpose.

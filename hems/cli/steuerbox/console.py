@@ -3,13 +3,15 @@
 import asyncio
 import contextlib
 import io
+import json
 import sys
 import threading
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 
 from eebus.errors import EebusError
-from hems.cli.steuerbox.desk import Desk
+from eebus.ids import ShipId, Ski, group_ski
+from hems.cli.steuerbox.desk import Desk, Outcome
 from hems.cli.steuerbox.language import Misunderstood, parse_command
 
 _PROMPT = "steuerbox> "
@@ -31,6 +33,49 @@ class Voice:
             return
         print(f"{_CLEAR_LINE}{line}\n{_PROMPT}{_half_typed()}", end="", flush=True)
 
+    def introduce(self, ski: Ski, _ship_id: ShipId, port: int) -> None:
+        """Tell who this box is and where it listens."""
+        self.say(f"this Steuerbox has the SKI {group_ski(ski)} and listens on port {port}")
+        self.say(f"accept it at the system, for example: hems pair accept {ski} --as control-box")
+
+    def answer(self, _command: str, outcome: Outcome) -> None:
+        """Tell what came of a command."""
+        for text in outcome.lines:
+            self.say(text)
+
+    def refuse(self, _command: str, why: str) -> None:
+        """Tell why a command could not be carried out."""
+        self.say(why)
+
+
+class JsonVoice(Voice):
+    """Writes JSON lines for programs, one for each command (``command``) and for each event (``told``).
+
+    The line of a command says whether it was ``done``, why it was not, whether the partner ``accepted`` a
+    write, and holds exact ``values`` where the command shows some.
+    """
+
+    def say(self, text: str) -> None:
+        self._write(told=text)
+
+    def introduce(self, ski: Ski, ship_id: ShipId, port: int) -> None:
+        self._write(ski=ski, ship_id=ship_id, port=port)
+
+    def answer(self, command: str, outcome: Outcome) -> None:
+        self._write(
+            command=command,
+            done=True,
+            accepted=outcome.accepted,
+            lines=outcome.lines,
+            values=outcome.values,
+        )
+
+    def refuse(self, command: str, why: str) -> None:
+        self._write(command=command, done=False, why=why)
+
+    def _write(self, **members: object) -> None:
+        print(json.dumps({"at": datetime.now(UTC).isoformat(), **members}, ensure_ascii=False), flush=True)
+
 
 async def converse(desk: Desk, voice: Voice) -> None:
     """Obey commands, one after the other, until `quit` or the end of the input."""
@@ -43,13 +88,13 @@ async def converse(desk: Desk, voice: Voice) -> None:
 
 async def _obey(line: str, desk: Desk, voice: Voice) -> bool:
     """Carry out one line; False when it was the last."""
+    command = line.strip()
     try:
-        outcome = await desk.do(parse_command(line))
+        outcome = await desk.do(parse_command(command))
     except (Misunderstood, EebusError, OSError) as error:
-        voice.say(str(error) or type(error).__name__)
+        voice.refuse(command, str(error) or type(error).__name__)
         return True
-    for text in outcome.lines:
-        voice.say(text)
+    voice.answer(command, outcome)
     return not outcome.ends
 
 

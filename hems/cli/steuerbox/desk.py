@@ -1,7 +1,7 @@
 """Carries out commands at a simulated Steuerbox and looks at what can be seen there."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from eebus.errors import LocalError
@@ -27,18 +27,23 @@ from hems.cli.steuerbox.language import (
     Watch,
 )
 from hems.cli.steuerbox.partners import PartnerBook
-from hems.cli.steuerbox.telling import Teller, value_lines, view_lines, written
+from hems.cli.steuerbox.telling import Teller, value_lines, view_lines, view_numbers, written
 
 _READY_WAIT_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a command. `accepted` is the partner's answer to a write, None for anything else."""
+    """What came of a command.
+
+    `accepted`: the partner's answer to a write, None for anything else. `values`: what a command shows, exact
+    and for programs; watts, watt hours, amperes, volts, hertz, seconds.
+    """
 
     lines: tuple[str, ...] = ()
     accepted: bool | None = None
     ends: bool = False
+    values: Mapping[str, object] | None = None
 
 
 class Desk:
@@ -93,9 +98,11 @@ class Desk:
     async def _simple(self, command: Simple) -> Outcome:
         match command:
             case Simple.READ:
-                return Outcome(tuple(view_lines(await self._box.read_back())))
+                view = await self._box.read_back()
+                return Outcome(tuple(view_lines(view)), values=view_numbers(view))
             case Simple.VALUES:
-                return Outcome(self._values() or ("nothing has been measured yet",))
+                lines = self._values() or ("nothing has been measured yet",)
+                return Outcome(lines, values=self._numbers())
             case Simple.STATUS:
                 return Outcome(self._status())
             case Simple.FOUND:
@@ -161,6 +168,18 @@ class Desk:
             for entity, values in self._box.units(ski).items():
                 lines += value_lines(f"unit [{'.'.join(map(str, entity))}]", values)
         return tuple(lines)
+
+    def _numbers(self) -> Mapping[str, object]:
+        """By partner: what it measures at the grid connection point, and of each unit."""
+        return {
+            ski: {
+                "grid": self._box.grid_values(ski),
+                "units": {
+                    ".".join(map(str, entity)): values for entity, values in self._box.units(ski).items()
+                },
+            }
+            for ski in self._partners()
+        }
 
     def _status(self) -> tuple[str, ...]:
         snapshot = self._box.node.snapshot()

@@ -12,14 +12,14 @@ import click
 
 from eebus.clock import SystemClock
 from eebus.errors import LocalError
-from eebus.ids import group_ski, parse_ski
+from eebus.ids import parse_ski
 from eebus.io.node import NodeSettings
 from eebus.io.recorder import FrameRecorder
 from eebus.simulator.control_box import BoxSettings, ControlBoxSimulator
 from eebus.simulator.faults import FAULTS
 from eebus.simulator.identity_folder import identity_in
 from hems.cli.options import CommandFailed
-from hems.cli.steuerbox.console import Voice, converse
+from hems.cli.steuerbox.console import JsonVoice, Voice, converse
 from hems.cli.steuerbox.desk import Desk
 from hems.cli.steuerbox.language import Misunderstood, Pair, parse_command
 from hems.cli.steuerbox.partners import PartnerBook
@@ -67,7 +67,8 @@ def _recording(path: Path | None) -> Iterator[FrameRecorder | None]:
 async def _run(
     options: Mapping[str, Any], scenario: Scenario | None, named: list[Pair], recorder: FrameRecorder | None
 ) -> int:
-    clock, voice, teller = SystemClock(), Voice(), Teller()
+    clock, teller = SystemClock(), Teller()
+    voice = JsonVoice() if options["json_lines"] else Voice()
     folder: Path = options["folder"]
     identity = identity_in(folder, f"Steuerbox {options['serial']}", clock.utc_now())
     book = PartnerBook(folder)
@@ -95,8 +96,7 @@ async def _run(
     for name in options["faults"]:
         box.fault(name)
     async with box.running() as port:
-        voice.say(f"this Steuerbox has the SKI {group_ski(identity.ski)} and listens on port {port}")
-        voice.say(f"accept it at the system, for example: hems pair accept {identity.ski} --as control-box")
+        voice.introduce(identity.ski, box.node.snapshot().ship_id, port)
         desk = Desk(box, book, teller, recorder.note if recorder else lambda _text: None)
         return await _drive(desk, voice, scenario)
 

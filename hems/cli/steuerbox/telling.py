@@ -74,6 +74,21 @@ def view_lines(view: ControllableSystemView) -> Iterable[str]:
         yield f"{direction} maximum: {power(value_w)}"
 
 
+def view_numbers(view: ControllableSystemView) -> Mapping[str, object]:
+    """The same as exact numbers, by direction."""
+    directions = dict.fromkeys((*view.limits, *view.failsafe_w, *view.maxima_w))
+    numbers: dict[str, object] = {}
+    for direction in directions:
+        limit = view.limits.get(direction)
+        numbers[direction.value] = {
+            "limit_w": limit.value_w if limit else None,
+            "active": limit.active if limit else None,
+            "failsafe_w": view.failsafe_w.get(direction),
+            "maximum_w": view.maxima_w.get(direction),
+        }
+    return {**numbers, "failsafe_duration_s": view.failsafe_duration_s}
+
+
 def value_lines(place: str, values: Mapping[Quantity, float]) -> Iterable[str]:
     """Measured values, one a line."""
     for quantity, value in values.items():

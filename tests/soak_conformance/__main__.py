@@ -1,0 +1,129 @@
+"""``python -m tests.soak_conformance``: the official cases over real sockets, in real time.
+
+Each lane has gateways, Steuerboxes and tester identities of its own.
+"""
+
+import argparse
+import asyncio
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from eebus.conformance.catalogue import TOTAL, CaseEntry
+from eebus.conformance.merge import merged, read_json
+from eebus.conformance.report import as_json, as_junit, markdown, problems, reason_of, summary, text_table
+from eebus.conformance.runner import CaseResult, chosen_entries
+from eebus.conformance.schedule import Job, jobs_of
+from eebus.conformance.verdict import Verdict
+from tests.soak_conformance.lanes import run_jobs
+from tests.soak_conformance.stands import STANDS
+
+_INTRODUCTION: Final = """\
+# Official EEBUS test cases over real sockets
+
+Written by `make soak-conformance`. Each case ran in real time over loopback sockets, on the first of these
+devices whose declarations make it applicable: `hems run` and `hems steuerbox` as processes of their own
+(backend *process*); then, for what those programs are not, devices built on `eebus` alone, behind sockets of
+the process of the tester (backend *loopback TLS*).
+"""
+
+
+def main() -> int:
+    """Run, report, and return 1 when anything is neither passed nor not applicable, or is missing."""
+    options = _options()
+    entries = chosen_entries(options.cases.split(",") if options.cases else ())
+    jobs = jobs_of(entries, [(stand.name, stand.sheet) for stand in STANDS])
+    jobs = [job for job in jobs if options.long or not job.is_long]
+    if not jobs and not options.merge:
+        _say("no case is left to run")
+        return 2
+    earlier = [read_json(path.read_text(encoding="utf-8")) for path in options.merge]
+    folder = Path(tempfile.mkdtemp(prefix="hems-soak-"))
+    _say(f"{len(jobs)} cases, {options.lanes} lanes, about {_minutes(jobs, options.lanes):.0f} min; {folder}")
+    began = time.monotonic()
+    progress = _Progress(len(jobs), began)
+    results = asyncio.run(run_jobs(jobs, STANDS, options.lanes, folder, progress.tell))
+    complete = merged(*earlier, results, _not_applicable(entries))
+    _write(options.folder, complete)
+    for line in text_table(summary(complete)):
+        _say(line)
+    found = problems(complete, expected=TOTAL if not options.cases else len(entries))
+    for problem in found:
+        _say(problem)
+    _say(f"{time.monotonic() - began:.0f} s; report, JSON and JUnit in {options.folder}")
+    return 1 if found else 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.soak_conformance", description=__doc__)
+    parser.add_argument("--cases", default="", help="patterns of ids, separated by commas; default: all")
+    parser.add_argument("--lanes", type=int, default=8, help="how many cases run at the same time")
+    parser.add_argument(
+        "--long",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="run cases of two hours too, each in a lane of its own",
+    )
+    parser.add_argument(
+        "--merge", type=Path, action="append", default=[], help="JSON of an earlier run; may be repeated"
+    )
+    parser.add_argument("--folder", type=Path, default=Path("build/soak-conformance"), help="for the report")
+    return parser.parse_args()
+
+
+def _minutes(jobs: Sequence[Job], lanes: int) -> float:
+    """The longest case, or the fair share of a lane."""
+    shared_s = sum(job.expected_s for job in jobs if not job.is_long)
+    return max(shared_s / lanes, *(job.expected_s for job in jobs), 0.0, 0.0) / 60.0
+
+
+class _Progress:
+    """Says what has come of each case."""
+
+    def __init__(self, total: int, began: float) -> None:
+        self._total, self._began, self._done = total, began, 0
+
+    def tell(self, lane: int, job: Job, result: CaseResult) -> None:
+        """One line for each result."""
+        self._done += 1
+        at_s = time.monotonic() - self._began
+        seconds = sum(run.seconds for run in result.runs)
+        reason = "" if result.verdict is Verdict.PASSED else f": {reason_of(result)}"
+        _say(
+            f"{at_s:6.0f} s [{self._done}/{self._total}] lane {lane} {job.device}, {job.entry.id}: "
+            f"{result.verdict}{reason} ({seconds:.0f} s)"
+        )
+
+
+def _not_applicable(entries: Sequence[CaseEntry]) -> list[CaseResult]:
+    """The cases that apply to none of the devices, each with the reason of the first that could."""
+    results = []
+    for entry in entries:
+        reasons = {stand.name: stand.sheet.why_not(entry) for stand in STANDS}
+        if all(reasons.values()):
+            telling = {name: text for name, text in reasons.items() if not (text or "").startswith("role ")}
+            text = "; ".join(f"{name}: {reason}" for name, reason in telling.items())
+            results.append(CaseResult(entry=entry, runs=(), why_not=text))
+    return results
+
+
+def _write(folder: Path, results: Sequence[CaseResult]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in (
+        ("report.md", markdown(results, _INTRODUCTION)),
+        ("report.json", as_json(results)),
+        ("report.xml", as_junit(results)),
+    ):
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
