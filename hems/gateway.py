@@ -38,7 +38,7 @@ from hems.explanation import fallback_proofs
 from hems.journal.orders import OrderRecorder
 from hems.limit_sources import LimitSources
 from hems.limits.ceilings import Basis, Ceiling
-from hems.limits.sources.eebus import ceiling_of
+from hems.limits.sources.eebus import EebusSource
 from hems.limits.sources.user import user_ceiling
 from hems.metering.connection import connection_point
 from hems.metering.energies import Energies
@@ -136,6 +136,8 @@ class RunningGateway:
             stored.relay_pulses,
             records.keep_relay_pulse,
         )
+        at_inverter = configuration.rules.production_limit_at == "inverter"
+        self._box_limits = EebusSource(Basis.INVERTER if at_inverter else Basis.FEED_IN)
         self._eebus = make_gateway(
             configuration,
             identity.ski,
@@ -188,7 +190,7 @@ class RunningGateway:
             case LimitStateChanged():
                 self._reasons[event.direction] = event.reason
                 self._recorder.state_changed(event)
-                self.control.new_ceilings([ceiling_of(event, self._production_basis)])
+                self.control.new_ceilings([self._box_limits.take(event)])
             case FailsafeChanged(direction=Direction.CONSUMPTION, value=value_w):
                 self._failsafe = replace(self._failsafe, consumption_w=value_w)
             case FailsafeChanged(direction=Direction.PRODUCTION, value=value_w):
@@ -213,12 +215,6 @@ class RunningGateway:
             self._recorder.ceiling_changed(ceiling)
             self._tell(ceiling)
         self.control.new_ceilings(ceilings)
-
-    @property
-    def _production_basis(self) -> Basis:
-        """What a production limit of the Steuerbox means, by the configuration."""
-        at_inverter = self._configuration.rules.production_limit_at == "inverter"
-        return Basis.INVERTER if at_inverter else Basis.FEED_IN
 
     def limit_jobs(self) -> dict[str, Callable[[], Awaitable[None]]]:
         """What reads the relays, by name; each is to be supervised and ends after `stop_limits`."""

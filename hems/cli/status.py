@@ -96,12 +96,25 @@ def _limit(limit: dict[str, Any]) -> str:
 
 def _past(event: dict[str, Any]) -> str:
     """One order, or one phase that nobody ordered: when and what it began with, and how far it came."""
-    first, last = event["steps"][0], event["steps"][-1]
-    began = local_time(datetime.fromtimestamp(first["unix_ms"] / 1000.0, UTC).isoformat())
+    first = event["steps"][0]
+    last = next(step for step in reversed(event["steps"]) if step["renewals"] is None)
+    began = _date(first["unix_ms"])
     what = f"limited by itself: {first['text']}" if event["self_imposed"] else first["text"]
     if event["closed"]:
         return f"{began} {what}; over: {last['text']}"
-    return f"{began} {what}; so far: {last['text']}"
+    return f"{began} {what}; so far: {last['text']}{_renewed(event['steps'])}"
+
+
+def _renewed(steps: list[dict[str, Any]]) -> str:
+    renewals = [step["renewals"] for step in steps if step["renewals"] is not None]
+    if not renewals:
+        return ""
+    count = sum(each["count"] for each in renewals)
+    return f"; renewed {count} time{'s' if count > 1 else ''}, last {_date(renewals[-1]['last_unix_ms'])}"
+
+
+def _date(unix_ms: int) -> str:
+    return local_time(datetime.fromtimestamp(unix_ms / 1000.0, UTC).isoformat())
 
 
 def _aged(sample: dict[str, Any]) -> str:

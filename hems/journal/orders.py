@@ -26,14 +26,20 @@ _UNKNOWN = "unknown"
 """The direction of an order that could not be read."""
 
 
+_Ordered = tuple[str, float | None, float | None]
+
+
 @dataclass(slots=True)
 class _Open:
-    """An event that is not over. `instruction` counts the values that one order had one after another."""
+    """An event that is not over. `instruction` counts the values that one order had one after another;
+    `ordered`: who ordered what for how long, as far as the control box did.
+    """
 
     event: UUID
     self_imposed: bool
     began_s: float
     instruction: int = 1
+    ordered: _Ordered | None = None
 
 
 class OrderRecorder:
@@ -77,8 +83,11 @@ class OrderRecorder:
         running = self._running_order(source)
         if running is None:
             self._new_order(source, order, values)
+        elif order.active and running.ordered == _ordered(order):
+            self._step(running, Step.RENEWED, f"{_received(order)}, as before", values)
         elif order.active:
             running.instruction += 1
+            running.ordered = _ordered(order)
             self._step(running, Step.CHANGED, _received(order), {**values, **self._readings()})
         else:
             self._step(running, Step.RECEIVED, _received(order), values)
@@ -153,6 +162,7 @@ class OrderRecorder:
             return
         if source in self._open:
             self._step(self._open.pop(source), Step.SELF_ENDED, "an order took its place", {})
+        event.ordered = _ordered(order)
         self._open[source] = event
 
     def _begin(self, *, self_imposed: bool) -> _Open:
@@ -180,6 +190,10 @@ class OrderRecorder:
 
     def _unix_ms(self) -> int:
         return round(self._clock.utc_now().timestamp() * 1000)
+
+
+def _ordered(order: OrderReceived) -> _Ordered:
+    return order.peer_ski, order.value_w, order.duration_s
 
 
 def _received(order: OrderReceived) -> str:

@@ -1,9 +1,10 @@
 """Reading the journal on a connection of its own, beside a running gateway."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -28,12 +29,30 @@ class Verification:
         return self.first_bad is None
 
 
+MOST_STEPS = 200
+"""So many steps of an event are shown: the first half and the last half of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Renewals:
+    """How often an order was renewed in a row, and when last (as a date). Each is a record of its own."""
+
+    count: int
+    last_unix_ms: int
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One order, or one self-imposed phase, with its steps in order."""
+    """One order, or one self-imposed phase, with its steps in order.
+
+    Of renewals in a row only the first is among the `steps`; `renewals` tells about them, by its number.
+    `omitted`: further steps in the middle that are not shown. The journal holds them all.
+    """
 
     event: UUID
     steps: tuple[Record, ...]
+    renewals: Mapping[int, Renewals] = field(default_factory=dict)
+    omitted: int = 0
 
     @property
     def closed(self) -> bool:
@@ -83,9 +102,15 @@ class JournalReader:
         return [self._event(row[0]) for row in self._rows(OPEN_EVENTS_QUERY)]
 
     def _event(self, event: bytes) -> Event:
-        query = "SELECT body FROM record WHERE event = ? ORDER BY number"
+        query = "SELECT number, step, unix_ms FROM record WHERE event = ? ORDER BY number"
+        outline = _Outline(MOST_STEPS)
+        for row in self._rows(query, event):
+            outline.add(*row)
+        numbers = ", ".join(str(number) for number in outline.numbers())
+        bodies = self._rows(f"SELECT body FROM record WHERE number IN ({numbers}) ORDER BY number")
         try:
-            return Event(UUID(bytes=event), tuple(decode(row[0]) for row in self._rows(query, event)))
+            steps = tuple(decode(row[0]) for row in bodies)
+            return Event(UUID(bytes=event), steps, outline.renewals(), outline.omitted)
         except RecordError as error:
             raise StoreError(f"{self._path} is damaged: {error}; run 'hems journal verify'") from error
 
@@ -95,6 +120,51 @@ class JournalReader:
                 yield from connection.execute(query, values)
             except sqlite3.Error as error:
                 raise StoreError(f"{self._path} cannot be read: {error}") from error
+
+
+@dataclass(slots=True)
+class _Shown:
+    """One step of an event, or renewals in a row."""
+
+    number: int
+    step: str
+    last_unix_ms: int
+    count: int = 1
+
+
+class _Outline:
+    """The steps of an event as far as they are shown; needs no more memory for an event of years."""
+
+    def __init__(self, most: int) -> None:
+        self._first: list[_Shown] = []
+        self._most_first = most // 2
+        self._last: deque[_Shown] = deque(maxlen=most - self._most_first)
+        self._newest: _Shown | None = None
+        self.omitted = 0
+
+    def add(self, number: int, step: str, unix_ms: int) -> None:
+        """The next record of the event."""
+        newest = self._newest
+        if newest is not None and newest.step == step == Step.RENEWED:
+            newest.count += 1
+            newest.last_unix_ms = unix_ms
+            return
+        self._newest = shown = _Shown(number, step, unix_ms)
+        if len(self._first) < self._most_first:
+            self._first.append(shown)
+            return
+        self.omitted += len(self._last) == self._last.maxlen
+        self._last.append(shown)
+
+    def numbers(self) -> list[int]:
+        return [shown.number for shown in (*self._first, *self._last)]
+
+    def renewals(self) -> dict[int, Renewals]:
+        return {
+            shown.number: Renewals(shown.count, shown.last_unix_ms)
+            for shown in (*self._first, *self._last)
+            if shown.step == Step.RENEWED
+        }
 
 
 def _problem(row: tuple[Any, ...], number: int, previous: bytes) -> str:

@@ -27,6 +27,8 @@ class Step(StrEnum):
     ACCEPTED = "order.accepted"
     REFUSED = "order.refused"
     CHANGED = "order.changed"
+    RENEWED = "order.renewed"
+    """The order that is in force was written again, with the same value and duration."""
     RELEASED = "order.released"
     SELF_BEGAN = "self.began"
     SELF_ENDED = "self.ended"

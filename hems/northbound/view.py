@@ -8,7 +8,7 @@ from eebus.io.node import NodeSnapshot
 from eebus.usecases.controllable_system import ControllableSystemStatus, DirectionStatus
 from eebus.usecases.limitation import Direction
 from hems.control.status import ControlStatus, DeviceStatus, LaneStatus
-from hems.journal.reading import Event
+from hems.journal.reading import Event, Renewals
 from hems.metering.measurements import Quality
 
 Json = dict[str, Any]
@@ -157,12 +157,13 @@ def warnings_of(control: ControlStatus) -> list[str]:
 
 
 def orders_json(events: Iterable[Event]) -> list[Json]:
-    """The history of orders: one entry an event, with its steps."""
+    """The history of orders: one entry an event, with its steps; renewals in a row are one step."""
     return [
         {
             "event": str(event.event),
             "self_imposed": event.self_imposed,
             "closed": event.closed,
+            "omitted": event.omitted,
             "steps": [
                 {
                     "number": record.number,
@@ -170,6 +171,7 @@ def orders_json(events: Iterable[Event]) -> list[Json]:
                     "unix_ms": record.entry.unix_ms,
                     "after_ms": record.entry.after_ms,
                     "text": record.entry.text,
+                    "renewals": _renewals_json(event.renewals.get(record.number)),
                     "values": dict(record.entry.values),
                     "drill": record.entry.drill,
                 }
@@ -178,3 +180,7 @@ def orders_json(events: Iterable[Event]) -> list[Json]:
         }
         for event in events
     ]
+
+
+def _renewals_json(renewals: Renewals | None) -> Json | None:
+    return None if renewals is None else {"count": renewals.count, "last_unix_ms": renewals.last_unix_ms}

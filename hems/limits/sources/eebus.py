@@ -4,6 +4,8 @@ LPC bounds the grid-effective draw of the controllable devices, LPP the power fe
 limit machines watch heartbeat, durations and failsafe themselves, so these ceilings carry no freshness.
 """
 
+from dataclasses import replace
+
 from eebus.usecases.events import LimitKind, LimitStateChanged
 from eebus.usecases.limit_rules import LimitState
 from eebus.usecases.limitation import Direction
@@ -37,6 +39,24 @@ def ceiling_of(change: LimitStateChanged, production: Basis = Basis.FEED_IN) -> 
         since_s=change.at,
         until_s=change.until if change.after is LimitState.LIMITED else None,
     )
+
+
+class EebusSource:
+    """The ceilings of both directions. A limit that is written again as it was is no other ceiling: it holds
+    since it was written first, so that nothing is decided and proven anew each minute.
+    """
+
+    def __init__(self, production: Basis) -> None:
+        self._production = production
+        self._told: dict[Direction, Ceiling] = {}
+
+    def take(self, change: LimitStateChanged) -> Ceiling:
+        """The ceiling after a change of a limit machine."""
+        ceiling, told = ceiling_of(change, self._production), self._told.get(change.direction)
+        if told is not None and (told.value_w, told.kind) == (ceiling.value_w, ceiling.kind):
+            ceiling = replace(ceiling, since_s=told.since_s)
+        self._told[change.direction] = ceiling
+        return ceiling
 
 
 def _kind(change: LimitStateChanged) -> CeilingKind:

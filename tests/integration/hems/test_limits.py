@@ -5,6 +5,8 @@ from pathlib import Path
 
 from eebus.usecases.limitation import Direction
 from eebus.usecases.monitoring_data import Quantity
+from hems.control.progress import Milestone, Progress
+from hems.journal.reading import JournalReader
 from tests.integration.hems.support import (
     CURRENT_REGISTER,
     eventually,
@@ -72,6 +74,34 @@ async def test_the_box_reads_the_meter_with_the_right_sign(tmp_path: Path) -> No
         async with trusted_box(run) as box:
             await eventually(lambda: box.grid_values(run.ski).get(Quantity.POWER, 0.0) < -1000.0)
             assert box.grid_values(run.ski)[Quantity.POWER] > -8000.0
+
+
+async def test_an_order_that_is_renewed_is_decided_and_proven_once_and_each_renewal_is_recorded(
+    tmp_path: Path,
+) -> None:
+    async with (
+        simulated_house() as house,
+        running_gateway(write_configuration(tmp_path, house.port, failsafe_w=9000.0)) as run,
+        trusted_box(run) as box,
+    ):
+        await box.limit(4200.0, duration_s=600.0)
+        await run.watched.until(Progress, lambda step: step.milestone is Milestone.CONFIRMED)
+        for _ in range(5):
+            assert (await box.limit(4200.0, duration_s=600.0)).accepted
+        await run.watched.until(
+            Progress, lambda step: step.milestone is Milestone.MEASURED_BELOW and step.allowed_w == 4200.0
+        )
+        assert (await box.limit(4200.0, duration_s=900.0)).accepted
+        orders = await run.gateway.orders(10)
+    order = next(order for order in orders if not order["self_imposed"])
+    steps = [step["step"] for step in order["steps"]]
+    assert sorted(steps) == sorted(
+        ["order.received", "order.accepted", "decided", "first_write", "confirmed", "measured_below",
+         "order.renewed", "order.changed"]
+    )  # fmt: skip
+    (renewals,) = [step["renewals"] for step in order["steps"] if step["renewals"] is not None]
+    assert renewals["count"] == 5
+    assert JournalReader(tmp_path / "data").verify().good
 
 
 async def test_every_order_is_in_the_history_with_its_steps(tmp_path: Path) -> None:

@@ -90,21 +90,35 @@ def test_a_device_is_told_with_power_setpoint_and_reason() -> None:
 def test_the_latest_orders_are_told_with_how_far_they_came() -> None:
     began_ms = round(datetime.fromisoformat("2026-01-31T10:00:00+00:00").timestamp() * 1000)
 
-    def event(first: str, last: str, *, closed: bool, self_imposed: bool = False) -> dict[str, Any]:
-        steps = [{"unix_ms": began_ms, "text": first}, {"unix_ms": began_ms + 1000, "text": last}]
+    def event(
+        first: str, last: str, *, closed: bool, self_imposed: bool = False, renewed: int = 0
+    ) -> dict[str, Any]:
+        steps: list[dict[str, Any]] = [
+            {"unix_ms": began_ms + at_ms, "text": text, "renewals": None}
+            for at_ms, text in ((0, first), (1000, last))
+        ]
+        if renewed:
+            renewals = {"count": renewed, "last_unix_ms": began_ms + 60_000 * renewed}
+            steps.append({"unix_ms": began_ms + 60_000, "text": f"{first}, as before", "renewals": renewals})
         return {"closed": closed, "self_imposed": self_imposed, "steps": steps}
 
     began = local_time("2026-01-31T10:00:00+00:00")
     orders = [
         event("the control box limits consumption to 4200 W", "measured at 4.14 kW", closed=False),
         event("power-up", "an order took its place", closed=True, self_imposed=True),
+        event("3000 W", "measured", closed=False, renewed=59),
     ]
-    assert lines(_status(orders=orders))[-2:] == [
+    assert lines(_status(orders=orders))[-3:] == [
         (
             "Latest orders",
             f"{began} the control box limits consumption to 4200 W; so far: measured at 4.14 kW",
         ),
         ("", f"{began} limited by itself: power-up; over: an order took its place"),
+        (
+            "",
+            f"{began} 3000 W; so far: measured; renewed 59 times, last "
+            f"{local_time('2026-01-31T10:59:00+00:00')}",
+        ),
     ]
 
 

@@ -1,10 +1,12 @@
 """The chain on disk: append-only, verifiable, not held up by a stuck disk."""
 
+import json
 import os
 import sqlite3
 import subprocess
 import sys
 import threading
+import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
@@ -14,8 +16,9 @@ import pytest
 
 from eebus.clock import FakeClock
 from hems.journal.journal import JOURNAL_NAME, MIGRATIONS, Journal
-from hems.journal.reading import OPEN_EVENTS_QUERY, JournalReader
+from hems.journal.reading import MOST_STEPS, OPEN_EVENTS_QUERY, JournalReader, Renewals
 from hems.journal.record import Entry, Step, decode, encode
+from hems.northbound.view import orders_json
 from hems.store.database import open_database
 from hems.store.disk import Disk
 from hems.store.errors import StoreError
@@ -169,6 +172,71 @@ async def test_the_newest_events_come_first_and_open_ones_are_found(tmp_path: Pa
     assert [e.event for e in reader.events(most=1)] == [new]
     assert [e.closed for e in reader.events()] == [True, False]
     assert [e.event for e in reader.open_events()] == [old]
+
+
+async def day_of_renewals(directory: Path, minutes: int) -> None:
+    event = uuid4()
+    async with opened(directory) as (journal, _):
+        journal.append(entry("limited", event=event))
+        for minute in range(minutes):
+            journal.append(renewal(event, minute))
+            if minute % 60 == 59:
+                assert await journal.flush(10.0)
+        journal.append(entry("over", step=Step.RELEASED, event=event))
+        assert await journal.flush(10.0)
+
+
+def renewal(event: UUID, minute: int) -> Entry:
+    at_ms = 60_000 * minute
+    return Entry(
+        Step.RENEWED, event, 1_769_853_600_000 + at_ms, at_ms, "4200 W for 900 s, as before", {"n": 7}
+    )
+
+
+def answer(directory: Path) -> str:
+    return json.dumps(orders_json(JournalReader(directory).events()))
+
+
+async def test_a_day_of_renewals_each_minute_is_kept_as_evidence_and_told_in_one_step(tmp_path: Path) -> None:
+    short, long = tmp_path / "hour", tmp_path / "day"
+    for directory, minutes in ((short, 60), (long, 24 * 60)):
+        directory.mkdir()
+        await day_of_renewals(directory, minutes)
+    (event,) = JournalReader(long).events()
+    assert [record.entry.step for record in event.steps] == [Step.RECEIVED, Step.RENEWED, Step.RELEASED]
+    assert event.renewals[2] == Renewals(1440, 1_769_853_600_000 + 60_000 * 1439)
+    assert (event.closed, event.omitted) == (True, 0)
+    assert abs(len(answer(long)) - len(answer(short))) < 20
+    verification = JournalReader(long).verify()
+    assert (verification.good, verification.records) == (True, 1442)
+
+
+async def test_reading_a_long_event_takes_no_more_memory_than_a_short_one(tmp_path: Path) -> None:
+    peaks = []
+    for number, minutes in enumerate((200, 1200)):
+        directory = tmp_path / str(number)
+        directory.mkdir()
+        await day_of_renewals(directory, minutes)
+        answer(directory)
+        tracemalloc.start()
+        answer(directory)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.5 * peaks[0]
+
+
+async def test_of_an_event_with_very_many_changes_the_middle_is_left_out(tmp_path: Path) -> None:
+    event = uuid4()
+    async with opened(tmp_path) as (journal, _):
+        for number in range(1001):
+            journal.append(entry(f"change {number}", step=Step.CHANGED, event=event))
+        journal.append(entry("over", step=Step.RELEASED, event=event))
+        assert await journal.flush(10.0)
+    (found,) = JournalReader(tmp_path).events()
+    texts = [record.entry.text for record in found.steps]
+    assert (len(texts), found.omitted) == (MOST_STEPS, 1002 - MOST_STEPS)
+    assert (texts[0], texts[99], texts[100], texts[-1]) == ("change 0", "change 99", "change 902", "over")
+    assert found.closed
 
 
 async def test_a_start_looks_for_open_events_without_reading_the_records(tmp_path: Path) -> None:

@@ -42,15 +42,23 @@ class Bench:
             new_uuid=lambda: UUID(int=next(numbers)),
         )
 
-    def order(self, value_w: float | None, *, active: bool = True, accepted: bool = True) -> None:
+    def order(
+        self,
+        value_w: float | None,
+        *,
+        active: bool = True,
+        accepted: bool = True,
+        duration_s: float | None = 900.0,
+        ski: Ski = BOX,
+    ) -> None:
         self.recorder.order_received(
             OrderReceived(
                 direction=Direction.CONSUMPTION,
-                peer_ski=BOX,
+                peer_ski=ski,
                 msg_counter=7,
                 value_w=value_w,
                 active=active,
-                duration_s=900.0,
+                duration_s=duration_s,
                 accepted=accepted,
                 reason="within what we can do" if accepted else "the value is negative",
                 rule="LPC-910",
@@ -154,6 +162,26 @@ def test_trap_06_a_changed_value_is_a_step_and_an_instruction_of_its_own() -> No
     assert bench.steps() == [Step.RECEIVED, Step.ACCEPTED, Step.CHANGED, Step.DECIDED]
     assert bench.entries[2].values["value_mw"] == 2_000_000
     assert [e.values["instruction"] for e in bench.entries] == [1, 1, 2, 2]
+
+
+def test_the_same_order_again_is_a_renewal_of_the_same_instruction() -> None:
+    bench = limited()
+    for _ in range(2):
+        bench.clock.advance(60.0)
+        bench.order(4200.0)
+        bench.change(LIMITED, LIMITED, 4200.0)
+    assert bench.steps()[2:] == [Step.RENEWED, Step.RENEWED]
+    assert [e.values["instruction"] for e in bench.entries] == [1] * 4
+    assert bench.entries[-1].values["msg_counter"] == 7
+    assert bench.entries[-1].after_ms == 120_000
+
+
+def test_another_duration_or_another_box_is_a_change() -> None:
+    bench = limited()
+    bench.order(4200.0, duration_s=None)
+    bench.order(4200.0, duration_s=None)
+    bench.order(4200.0, duration_s=None, ski=Ski("c" * 40))
+    assert bench.steps()[2:] == [Step.CHANGED, Step.RENEWED, Step.CHANGED]
 
 
 def test_a_refused_order_is_evidence_and_leaves_the_running_one_alone() -> None:

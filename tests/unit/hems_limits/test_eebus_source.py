@@ -1,12 +1,14 @@
 """The limit machines' states as ceilings."""
 
+from dataclasses import replace
+
 import pytest
 
 from eebus.usecases.events import LimitKind, LimitStateChanged
 from eebus.usecases.limit_rules import LimitState
 from eebus.usecases.limitation import Direction
 from hems.limits.ceilings import Basis, CeilingKind
-from hems.limits.sources.eebus import ceiling_of
+from hems.limits.sources.eebus import EebusSource, ceiling_of
 
 
 def change(
@@ -65,3 +67,37 @@ def test_without_a_limit_the_source_bounds_nothing(state: LimitState) -> None:
 
 def test_trap_01_a_limit_of_zero_stays_a_limit() -> None:
     assert ceiling_of(change(LimitState.LIMITED, 0.0, LimitKind.GRID_OPERATOR)).value_w == 0.0
+
+
+def test_a_limit_that_is_renewed_holds_since_it_was_written_first_and_as_long_as_it_was_written_last() -> (
+    None
+):
+    source = EebusSource(Basis.FEED_IN)
+    limit = change(LimitState.LIMITED, 4200.0, LimitKind.GRID_OPERATOR, until=400.0)
+    source.take(limit)
+    renewed = source.take(replace(limit, at=160.0, until=460.0))
+    assert (renewed.since_s, renewed.until_s) == (100.0, 460.0)
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        change(LimitState.LIMITED, 4000.0, LimitKind.GRID_OPERATOR),
+        change(LimitState.UNLIMITED_CONTROLLED, None, None),
+        change(LimitState.FAILSAFE, 4200.0, LimitKind.SELF_IMPOSED),
+    ],
+)
+def test_after_anything_else_the_same_limit_is_a_new_one(between: LimitStateChanged) -> None:
+    source = EebusSource(Basis.FEED_IN)
+    limit = change(LimitState.LIMITED, 4200.0, LimitKind.GRID_OPERATOR)
+    source.take(limit)
+    assert source.take(replace(between, at=130.0)).since_s == 130.0
+    assert source.take(replace(limit, at=160.0)).since_s == 160.0
+
+
+def test_the_directions_are_kept_apart() -> None:
+    source = EebusSource(Basis.INVERTER)
+    limit = change(LimitState.LIMITED, 4200.0, LimitKind.GRID_OPERATOR)
+    source.take(limit)
+    other = source.take(replace(limit, direction=Direction.PRODUCTION, at=160.0))
+    assert (other.since_s, other.basis) == (160.0, Basis.INVERTER)
