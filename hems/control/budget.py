@@ -3,15 +3,15 @@
 How import is split between controllable devices and the rest of the house while own generation covers part
 of it is left open by BNetzA. By default the house comes first, which never allows more than the other
 conventions: the credit is what generation covers beyond the rest of the house, `max(0, measured draw of the
-controllable devices - signed grid power)`. For production it is what the house certainly takes: `max(0,
-measured production + signed grid power)`. All are loops through the grid meter, hence the guards of
-`CreditTracker`.
+controllable devices - signed grid power)`. For production it is what the house certainly takes: `measured
+production + signed grid power`, below zero where generation that nobody can tell anything feeds in. All are
+loops through the grid meter, hence the guards of `CreditTracker`.
 """
 
 import math
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from hems.devices import Direction
@@ -21,7 +21,7 @@ from hems.limits.reason import Reason, watts
 from hems.metering.measurements import PairedReading
 
 FALLING_S = 10.0
-"""For so long a fall of the readings is remembered when new credit is taken."""
+"""For so long a fall of the readings is remembered when new credit is taken: as long as a meter may lag."""
 CREDIT_HOLD_S = 30.0
 """New credit must have been there for so long before it is used: a cloud takes it away in seconds."""
 
@@ -50,14 +50,41 @@ class CreditReading:
     taken_s: float
 
 
-def reading_of(direction: Direction, paired: PairedReading) -> CreditReading:
-    """The credit in readings taken together; unmeasured devices count zero in them."""
-    grid_w = paired.grid_w if direction is Direction.CONSUMPTION else -paired.grid_w
+def reading_of(direction: Direction, paired: PairedReading, unmeasured_w: float = 0.0) -> CreditReading:
+    """The credit in readings taken together.
+
+    `unmeasured_w`: what inverters without a reading may have made meanwhile, so that it is not taken for
+    generation of others. Unmeasured consumers count zero.
+    """
+    if direction is Direction.CONSUMPTION:
+        return CreditReading(
+            least_w=max(0.0, paired.least_w - paired.grid_w),
+            most_w=max(0.0, paired.most_w - paired.grid_w),
+            taken_s=paired.taken_s,
+        )
     return CreditReading(
-        least_w=max(0.0, paired.least_w - grid_w),
-        most_w=max(0.0, paired.most_w - grid_w),
+        least_w=paired.least_w + paired.grid_w,
+        most_w=paired.most_w + paired.grid_w + unmeasured_w,
         taken_s=paired.taken_s,
     )
+
+
+class Persistence:
+    """Lets generation of others count once all readings of `FALLING_S` show it.
+
+    A meter that lags still shows what an inverter made before it was told less: as if another made it.
+    """
+
+    def __init__(self) -> None:
+        self._recent: deque[CreditReading] = deque()
+
+    def lasting(self, reading: CreditReading) -> CreditReading:
+        """The reading, below zero only as far as all the recent ones are."""
+        self._recent.append(reading)
+        while self._recent[0].taken_s < reading.taken_s - FALLING_S:
+            self._recent.popleft()
+        seen_w = min(0.0, max(each.most_w for each in self._recent))
+        return replace(reading, most_w=max(reading.most_w, seen_w))
 
 
 class CreditTracker:
@@ -69,7 +96,7 @@ class CreditTracker:
     only to the least that was seen meanwhile. While readings fall, as much again is kept back: a rise hides
     the next fall from a meter that lags.
 
-    `without_meter_w`: what may be used while nothing is measured, and where it starts.
+    `without_meter_w`: where it starts, and the most that may be used while nothing is measured.
     """
 
     def __init__(self, hold_s: float = CREDIT_HOLD_S, without_meter_w: float = 0.0) -> None:
@@ -97,7 +124,7 @@ class CreditTracker:
         `frozen_until_s`: last rise of a set-point plus reaction time; infinite while a rise is being written.
         """
         if reading is None:
-            self._credit_w = self._without_meter_w
+            self._credit_w = min(self._credit_w, self._without_meter_w)
             self._restart_hold()
             self._reason = _NO_METER
             return
@@ -168,7 +195,8 @@ class Budget:
 class Situation:
     """What ceilings are converted with, from measurement and configuration.
 
-    `credit_w`: generation beyond the house, or what the house takes for certain. `generation_w`, `house_w`: G
+    `credit_w`: generation beyond the house, or what the house takes for certain; negative: what others feed
+    in. `generation_w`, `house_w`: G
     and H on the safe side, for the conventions that need them; without a meter G is 0. `headroom_w`: what is
     left of each protection ceiling for the devices. `sharing`: the devices among which a value for all
     controllable ones is divided, None for all. `spread`: by name, the parts of a device's power on the three
@@ -215,7 +243,7 @@ def convert(ceiling: Ceiling, situation: Situation) -> Allowance:
         credit_w = credit_towards(ceiling.value_w, situation)
     elif ceiling.devices is None and ceiling.basis is Basis.FEED_IN:
         credit_w = situation.credit_w
-    allowed_w = ceiling.value_w + credit_w
+    allowed_w = max(0.0, ceiling.value_w + credit_w)
     return Allowance(ceiling, allowed_w, _allowed(ceiling, credit_w, allowed_w, situation.convention))
 
 
@@ -258,7 +286,9 @@ def _left(ceiling: Ceiling, allowed_w: float) -> Reason:
 def _allowed(ceiling: Ceiling, credit_w: float, allowed_w: float, convention: Convention) -> Reason:
     consumption = ceiling.basis.direction is Direction.CONSUMPTION
     surplus = _CREDIT[convention] if consumption else "what the house takes for certain"
-    plus = f" plus {watts(credit_w)} of {surplus}" if credit_w else ""
+    plus = f" plus {watts(credit_w)} of {surplus}" if credit_w > 0.0 else ""
+    if credit_w < 0.0:
+        plus = f" less {watts(-credit_w)} of other generation"
     return Reason(
         "allowed",
         f"{watts(allowed_w)} allowed: {ceiling.reason.text}{plus}",

@@ -7,6 +7,7 @@ from hems.control.budget import (
     Convention,
     CreditReading,
     CreditTracker,
+    Persistence,
     Situation,
     reading_of,
 )
@@ -25,12 +26,14 @@ class Parties:
     """Who is who in one direction, by name.
 
     `sharing`: the devices that share limits and whose draw earns credit; in production all producers.
-    `members`: all that can load the connection. `producers`: whose feed-in is generation.
+    `members`: all that can load the connection. `producers`: whose feed-in is generation. `unmeasured_w`: in
+    production, what those without a fresh reading may make.
     """
 
     sharing: Sequence[str]
     members: Sequence[str]
     producers: Sequence[str]
+    unmeasured_w: float = 0.0
 
 
 class Gauge:
@@ -40,6 +43,7 @@ class Gauge:
         self._direction = direction
         self._rules = rules
         self._credit = CreditTracker()
+        self._persistence = Persistence()
         self._generation = CreditTracker()
         self._minus_house = CreditTracker()
         self._headroom: dict[Basis, CreditTracker] = {}
@@ -77,7 +81,7 @@ class Gauge:
     ) -> None:
         """Take the newest readings. `frozen_until_s`: until when they may be mixed by a rise."""
         paired = measurements.paired(self._direction, parties.sharing, now)
-        reading = None if paired is None else reading_of(self._direction, paired)
+        reading = None if paired is None else self._credit_reading(paired, parties.unmeasured_w)
         self._credit.update(reading, frozen_until_s=frozen_until_s)
         if self._direction is Direction.PRODUCTION:
             return
@@ -89,6 +93,10 @@ class Gauge:
                 tracker = self._headroom_of(ceiling.basis, ceiling.value_w)
                 reading = self._headroom_reading(measurements, parties, ceiling, now)
                 tracker.update(reading, frozen_until_s=frozen_until_s)
+
+    def _credit_reading(self, paired: PairedReading, unmeasured_w: float) -> CreditReading:
+        reading = reading_of(self._direction, paired, unmeasured_w)
+        return reading if self._direction is Direction.CONSUMPTION else self._persistence.lasting(reading)
 
     def _measure_generation(
         self, drawn: PairedReading | None, made: PairedReading | None, frozen_until_s: float

@@ -54,9 +54,11 @@ class Side:
             return True
         return capabilities.kind is not Kind.INVERTER and self._rules.of(core.name).controllable
 
-    def _parties(self, members: Sequence[str]) -> Parties:
+    def _parties(self, views: Mapping[str, LaneView]) -> Parties:
+        members = list(views)
         if self.direction is Direction.PRODUCTION:
-            return Parties(members, members, members)
+            unmeasured_w = sum(view.charge_w for view in views.values() if view.measured_w is None)
+            return Parties(members, members, members, unmeasured_w)
         return Parties(
             sharing=[name for name in members if _shares(self._rules.of(name))],
             members=members,
@@ -69,16 +71,16 @@ class Side:
 
     def measure(self, measurements: Measurements, in_force: Sequence[Ceiling], now: float) -> None:
         """Bring credit and learned uptake up to date."""
-        cores = self._cores
+        cores, views = self._cores, self._views_by_name(now)
         frozen_until_s = max((core.frozen_until_s(self.direction) for core in cores.values()), default=0.0)
-        self._gauge.measure(measurements, self._parties(list(cores)), in_force, frozen_until_s, now)
-        for name, view in self._views_by_name(now).items():
+        self._gauge.measure(measurements, self._parties(views), in_force, frozen_until_s, now)
+        for name, view in views.items():
             self._uptakes[name].observe(view.told_w, view.measured_w, now)
 
     def decide(self, in_force: Sequence[Ceiling], now: float) -> list[str]:
         """Divide the budget and tell the cores; the names of devices with another set-point than before."""
         cores = self._cores
-        situation = self._gauge.situation(self._parties(list(cores)))
+        situation = self._gauge.situation(self._parties(self._views_by_name(now)))
         self._budgets = budgets(self.direction, in_force, situation)
         if not self._budgets and not any(core.told(self.direction) for core in cores.values()):
             self._plan = _NOTHING
@@ -140,9 +142,9 @@ class Side:
         )
 
     def _uptake_w(self, core: DeviceCore, now: float) -> float | None:
-        """Learned for draws only: how much an inverter makes depends on the sun, not on what it needs."""
+        """Of an inverter as much as the sun lets it make, where another one could make the rest."""
         feasible = core.capabilities.feasible(self.direction)
-        if feasible is None or self.direction is Direction.PRODUCTION:
+        if feasible is None or (self.direction is Direction.PRODUCTION and len(self._cores) < 2):
             return None
         return self._uptakes[core.name].most_useful_w(core.capabilities, feasible, now)
 

@@ -34,6 +34,8 @@ def explain(
     parts += [_other(view) for view in others if binding.weight(view.name) > 0.0]
     if credit_w > 0.0:
         parts.append(f"credit {watts(credit_w)}")
+    elif credit_w < 0.0:
+        parts.append(f"other generation {watts(-credit_w)}")
     else:
         parts.append(f"credit 0 ({_short(credit_reason)})")
     parts.append(_step(told.reason))

@@ -75,6 +75,14 @@ def test_the_inverter_ceiling_adds_what_the_house_takes() -> None:
     assert convert(ceiling(3000.0, Basis.INVERTER), Situation(reading.least_w)).allowed_w == 3000.0
 
 
+def test_other_generation_is_taken_from_what_the_inverters_may_feed_in_down_to_nothing() -> None:
+    reading = reading_of(Direction.PRODUCTION, PairedReading(-6500.0, 3000.0, 3000.0, 0.0))
+    situation = Situation(reading.least_w)
+    assert convert(ceiling(5000.0, Basis.FEED_IN), situation).allowed_w == 1500.0
+    assert convert(ceiling(3000.0, Basis.FEED_IN), situation).allowed_w == 0.0
+    assert "less 3.50 kW of other generation" in convert(ceiling(5000.0, Basis.FEED_IN), situation).reason.text
+
+
 def test_a_value_for_one_device_gets_no_credit() -> None:
     assert convert(ceiling(4200.0, devices=frozenset({"wallbox"})), Situation(5000.0)).allowed_w == 4200.0
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from hems.devices import FeasiblePowers, PowerRange
+from hems.control.allocation import Strategy
+from hems.devices import Capabilities, FeasiblePowers, Kind, PowerRange
 from hems.limits.ceilings import Basis
 from tests.unit.hems_control.house import PRODUCTION, House, SimulatedDevice, inverter, running
 from tests.unit.hems_control.virtual_time import run
@@ -35,6 +36,94 @@ def test_two_inverters_feed_in_no_more_than_ordered_after_30_s(limit_w: float, l
                 await asyncio.sleep(0.1)
                 assert fed_in_w(house) <= limit_w + 1.0
             assert fed_in_w(house) >= limit_w - 850.0
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(("other_w", "least_w"), [(800.0, 2900.0), (5000.0, 4500.0)])
+@pytest.mark.parametrize("lag_s", [0.0, 5.0])
+def test_generation_that_cannot_be_told_is_made_up_for_by_the_inverters(
+    other_w: float, least_w: float, lag_s: float
+) -> None:
+    """Plug-in solar, a second plant: what it feeds in counts, as far as the inverters can give way."""
+
+    async def scenario() -> None:
+        south = plant("south", 9000.0)
+        house = House([south], house_w=500.0, pv_w=other_w, lag_s=lag_s)
+        async with running(house):
+            await house.watch(5.0)
+            house.limit(3000.0, Basis.FEED_IN)
+            await asyncio.sleep(FULLY_WITHIN_S)
+            for _ in range(600):
+                await asyncio.sleep(0.1)
+                assert fed_in_w(house) <= max(3000.0, other_w - 500.0) + 1.0
+            assert fed_in_w(house) >= least_w
+
+    run(scenario())
+
+
+def test_a_battery_that_begins_to_discharge_by_itself_is_made_up_for_in_time() -> None:
+    async def scenario() -> None:
+        south = plant("south", 9000.0)
+        battery = SimulatedDevice("battery", Capabilities(Kind.BATTERY, 4000.0), wanted_w=0.0)
+        house = House([south, battery], house_w=500.0)
+        async with running(house):
+            house.limit(3000.0, Basis.FEED_IN)
+            await house.watch(60.0)
+            assert fed_in_w(house) == pytest.approx(3000.0)
+            battery.wanted_w = -2000.0
+            await asyncio.sleep(FULLY_WITHIN_S)
+            for _ in range(600):
+                await asyncio.sleep(0.1)
+                assert fed_in_w(house) <= 3001.0
+
+    run(scenario())
+
+
+def test_without_a_meter_other_generation_that_was_seen_still_counts() -> None:
+    async def scenario() -> None:
+        house = House([plant("south", 9000.0)], house_w=500.0, pv_w=2000.0)
+        async with running(house):
+            house.limit(3000.0, Basis.FEED_IN)
+            await asyncio.sleep(FULLY_WITHIN_S)
+            house.meter.reachable = False
+            await house.watch(60.0)
+            assert fed_in_w(house) <= 3001.0
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("measures_power", [True, False])
+@pytest.mark.parametrize("lag_s", [0.0, 5.0])
+def test_what_an_inverter_still_made_a_moment_ago_is_not_taken_for_other_generation(
+    measures_power: bool, lag_s: float
+) -> None:
+    async def scenario() -> None:
+        south = plant("south", 9000.0)
+        south.capabilities = replace(south.capabilities, measures_power=measures_power)
+        async with running(House([south], house_w=500.0, lag_s=lag_s)) as house:
+            await house.watch(5.0)
+            house.limit(3000.0, Basis.FEED_IN)
+            for _ in range(120):
+                await asyncio.sleep(1.0)
+                assert (south.held[PRODUCTION] or 0.0) >= 3000.0
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("strategy", list(Strategy))
+def test_the_share_that_an_inverter_without_sun_cannot_fill_goes_to_the_others(strategy: Strategy) -> None:
+    async def scenario() -> None:
+        south, west = plant("south", 500.0), plant("west", 9000.0)
+        async with running(House([south, west], house_w=500.0, strategy=strategy)) as house:
+            house.limit(3000.0, Basis.FEED_IN)
+            await house.watch(180.0)
+            assert fed_in_w(house) >= 2400.0
+            south.wanted_w = -9000.0
+            for _ in range(1200):
+                await asyncio.sleep(0.1)
+                assert fed_in_w(house) <= 3001.0
+            assert -south.power_w() >= 1500.0
 
     run(scenario())
 
@@ -77,8 +166,6 @@ def test_a_battery_charges_first_before_the_sun_is_cut() -> None:
     """With 3 kW allowed and a battery that takes 4 kW, 7.5 of the 9 kW of sun are made."""
 
     async def scenario() -> None:
-        from hems.devices import Capabilities, Kind
-
         south = plant("south", 9000.0)
         battery = SelfConsuming("battery", Capabilities(Kind.BATTERY, 4000.0), wanted_w=0.0)
         house = House([south, battery], house_w=500.0)
