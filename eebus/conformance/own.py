@@ -85,6 +85,8 @@ def _all_optional(profile: MonitoringProfile) -> frozenset[Quantity]:
     return profile.quantities - profile.mandatory
 
 
+GRID_VALUES: Final = ALL_GRID_VALUES | {Quantity.PV_LIMIT_FACTOR}
+"""What the gateway reports of the grid connection; the factor where the feed-in is capped."""
 UNIT_VALUES: Final = frozenset(
     {
         Quantity.ENERGY_CONSUMED,
@@ -96,7 +98,7 @@ UNIT_VALUES: Final = frozenset(
 
 
 def _gateway(failsafe: StoredFailsafe, _refusal: Refusal) -> Composition:
-    return _house("Gateway", failsafe, grid=ALL_GRID_VALUES, unit=UNIT_VALUES)
+    return _house("Gateway", failsafe, grid=GRID_VALUES, unit=UNIT_VALUES)
 
 
 def _energy_manager(failsafe: StoredFailsafe, refusal: Refusal) -> Composition:
@@ -182,7 +184,7 @@ GATEWAY: Final = OwnDevice(
             "LPC": _LIMITS["LPC"],
             "LPP": _LIMITS["LPP"],
             "MPC": {"dp.PhaseActivePower": False, "dp.Frequency": False, "polling": True},
-            "MGCP": {"polling": True},
+            "MGCP": {**_FACTOR, "polling": True},
         }
     ),
     tester_role=PeerRole.CONTROL_BOX,

@@ -12,7 +12,8 @@ from eebus.conformance.device import DeviceUnderTest
 from eebus.conformance.loopback import LoopbackDevice
 from eebus.conformance.memory import MemoryDevice
 from eebus.conformance.own import OWN_DEVICES, OwnDevice
-from eebus.conformance.runner import CaseResult, Target, run_case, targets_for, why_not
+from eebus.conformance.runner import CaseResult, Target, run_case, targets_for
+from eebus.conformance.sheet import why_not
 
 _AT_ONCE: Final = 12
 _OVER_SOCKETS: Final = ("SHIP", "SPINE")

@@ -76,6 +76,7 @@ class RemoteDevice:
         self._trusted: set[str] = set()
         self._links: list[SocketLink] = []
         self._listening: dict[str, _Listening] = {}
+        self._dialled_at = self._began_at - _PAUSE_S
         self._plugged_in = True
         self._touched = True
         self._serve: Callable[[float], Awaitable[None]] = self.sleep
@@ -133,10 +134,17 @@ class RemoteDevice:
         return self._keep(SocketLink(link, tester, self._record, scale=1.0, peer=peer))
 
     async def _reach_device(self, tester: str) -> tuple[WebSocketLink, PeerCertificate]:
-        """Connect; devices that bound how often an address may come need a pause now and then."""
+        """Connect; devices that bound how often an address may come need a pause now and then.
+
+        Where a refusal is what the case looks for, the pause comes before: that the address came too often
+        must not look like a judgement on the certificate.
+        """
         settings, until = self._settings, self.now() + _PATIENCE_S
         identity = self._identities.get(tester)
+        if tester == "spoofed":
+            await asyncio.sleep(max(0.0, self._dialled_at + _PAUSE_S - self.now()))
         while True:
+            self._dialled_at = self.now()
             try:
                 return await dial_device(identity, settings.ski, settings.host, self.port, settings.path)
             except (RefusedInTls, ConnectionError):

@@ -76,13 +76,6 @@ def targets_for(entry: CaseEntry, targets: Iterable[Target]) -> list[Target]:
     return [target for target in applicable if target.name == applicable[0].name]
 
 
-def why_not(entry: CaseEntry, targets: Iterable[Target]) -> str:
-    """Why a case applies to no device. What a device lacks altogether counts only if all do."""
-    reasons = {target.name: target.sheet.why_not(entry) or "" for target in targets}
-    telling = {name: reason for name, reason in reasons.items() if not reason.startswith("role ")}
-    return "; ".join(f"{name}: {reason}" for name, reason in (telling or reasons).items())
-
-
 async def run_case(entry: CaseEntry, targets: Sequence[Target]) -> CaseResult:
     """Run a case with all its data sets on each of the targets."""
     code = case_codes()[entry.id]

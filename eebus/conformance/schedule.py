@@ -6,7 +6,7 @@ from typing import Final
 
 from eebus.conformance.all_cases import case_codes
 from eebus.conformance.catalogue import CaseEntry
-from eebus.conformance.sheet import Sheet
+from eebus.conformance.sheet import Declared, Sheet
 
 LONG_S: Final = 3600.0
 """A case that takes longer gets a lane of its own."""
@@ -33,14 +33,13 @@ def expected_s(entry: CaseEntry, sheet: Sheet) -> float:
     return entry.clock_s * len(runs)
 
 
-def jobs_of(entries: Iterable[CaseEntry], devices: Sequence[tuple[str, Sheet]]) -> list[Job]:
+def jobs_of(entries: Iterable[CaseEntry], devices: Sequence[Declared]) -> list[Job]:
     """Each case on the first device to which it applies, the longest first; the others are left out."""
     jobs = []
     for entry in entries:
-        for name, sheet in devices:
-            if sheet.why_not(entry) is None:
-                jobs.append(Job(entry, name, expected_s(entry, sheet)))
-                break
+        device = next((device for device in devices if device.sheet.why_not(entry) is None), None)
+        if device is not None:
+            jobs.append(Job(entry, device.name, expected_s(entry, device.sheet)))
     return sorted(jobs, key=lambda job: -job.expected_s)
 
 

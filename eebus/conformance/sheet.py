@@ -4,9 +4,9 @@ One sheet has the sections of the catalogue's layers. A value is a number, a tex
 which actors of which use case the device plays.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from eebus.conformance.catalogue import LAYERS, CaseEntry
 from eebus.errors import LocalError
@@ -126,6 +126,25 @@ class Sheet:
         if any((layer, entry.actor) in self.roles for layer in layers):
             return None
         return f"role {entry.actor} of {' or '.join(layers)}=no"
+
+
+class Declared(Protocol):
+    """A device about which something is declared."""
+
+    @property
+    def name(self) -> str:
+        """How reports call it."""
+
+    @property
+    def sheet(self) -> Sheet:
+        """What is declared."""
+
+
+def why_not(entry: CaseEntry, devices: Iterable[Declared]) -> str:
+    """Why a case applies to no device. What a device lacks altogether counts only if all do."""
+    reasons = {device.name: device.sheet.why_not(entry) or "" for device in devices}
+    telling = {name: reason for name, reason in reasons.items() if not reason.startswith("role ")}
+    return "; ".join(f"{name}: {reason}" for name, reason in (telling or reasons).items())
 
 
 def make_sheet(given: Mapping[str, object]) -> Sheet:

@@ -109,7 +109,8 @@ async def _run(options: Mapping[str, Any]) -> int:
 
 async def _case(entry: "CaseEntry", target: "Target", show_frames: bool) -> "CaseResult":
     from eebus.conformance.report import frame_lines, reason_of
-    from eebus.conformance.runner import CaseResult, run_case, targets_for, why_not
+    from eebus.conformance.runner import CaseResult, run_case, targets_for
+    from eebus.conformance.sheet import why_not
 
     chosen = targets_for(entry, [target])
     if chosen:

@@ -5,6 +5,7 @@ Each lane has gateways, Steuerboxes and tester identities of its own.
 
 import argparse
 import asyncio
+import shutil
 import sys
 import tempfile
 import time
@@ -17,6 +18,7 @@ from eebus.conformance.merge import merged, read_json
 from eebus.conformance.report import as_json, as_junit, markdown, problems, reason_of, summary, text_table
 from eebus.conformance.runner import CaseResult, chosen_entries
 from eebus.conformance.schedule import Job, jobs_of
+from eebus.conformance.sheet import why_not
 from eebus.conformance.verdict import Verdict
 from tests.soak_conformance.lanes import run_jobs
 from tests.soak_conformance.stands import STANDS
@@ -35,14 +37,13 @@ def main() -> int:
     """Run, report, and return 1 when anything is neither passed nor not applicable, or is missing."""
     options = _options()
     entries = chosen_entries(options.cases.split(",") if options.cases else ())
-    jobs = jobs_of(entries, [(stand.name, stand.sheet) for stand in STANDS])
-    jobs = [job for job in jobs if options.long or not job.is_long]
+    jobs = [job for job in jobs_of(entries, STANDS) if options.long or not job.is_long]
     if not jobs and not options.merge:
         _say("no case is left to run")
         return 2
     earlier = [read_json(path.read_text(encoding="utf-8")) for path in options.merge]
     folder = Path(tempfile.mkdtemp(prefix="hems-soak-"))
-    _say(f"{len(jobs)} cases, {options.lanes} lanes, about {_minutes(jobs, options.lanes):.0f} min; {folder}")
+    _say(f"{len(jobs)} cases, {options.lanes} lanes, about {_minutes(jobs, options.lanes):.0f} min")
     began = time.monotonic()
     progress = _Progress(len(jobs), began)
     results = asyncio.run(run_jobs(jobs, STANDS, options.lanes, folder, progress.tell))
@@ -54,7 +55,11 @@ def main() -> int:
     for problem in found:
         _say(problem)
     _say(f"{time.monotonic() - began:.0f} s; report, JSON and JUnit in {options.folder}")
-    return 1 if found else 0
+    if found:
+        _say(f"the logs of the programs are in {folder}")
+        return 1
+    shutil.rmtree(folder)
+    return 0
 
 
 def _options() -> argparse.Namespace:
@@ -77,7 +82,7 @@ def _options() -> argparse.Namespace:
 def _minutes(jobs: Sequence[Job], lanes: int) -> float:
     """The longest case, or the fair share of a lane."""
     shared_s = sum(job.expected_s for job in jobs if not job.is_long)
-    return max(shared_s / lanes, *(job.expected_s for job in jobs), 0.0, 0.0) / 60.0
+    return max(shared_s / lanes, max((job.expected_s for job in jobs), default=0.0)) / 60.0
 
 
 class _Progress:
@@ -99,15 +104,12 @@ class _Progress:
 
 
 def _not_applicable(entries: Sequence[CaseEntry]) -> list[CaseResult]:
-    """The cases that apply to none of the devices, each with the reason of the first that could."""
-    results = []
-    for entry in entries:
-        reasons = {stand.name: stand.sheet.why_not(entry) for stand in STANDS}
-        if all(reasons.values()):
-            telling = {name: text for name, text in reasons.items() if not (text or "").startswith("role ")}
-            text = "; ".join(f"{name}: {reason}" for name, reason in telling.items())
-            results.append(CaseResult(entry=entry, runs=(), why_not=text))
-    return results
+    """The cases that apply to none of the devices."""
+    return [
+        CaseResult(entry=entry, runs=(), why_not=why_not(entry, STANDS))
+        for entry in entries
+        if all(stand.sheet.why_not(entry) for stand in STANDS)
+    ]
 
 
 def _write(folder: Path, results: Sequence[CaseResult]) -> None:

@@ -22,6 +22,8 @@ from eebus.usecases.monitoring_data import Quantity, Reading
 
 METER_UNIT: Final = 1
 INVERTER_UNIT: Final = 2
+CAP_PERCENT: Final = 70.0
+"""The cap on the feed-in of the house, as the gateway is told in its configuration."""
 _PHASES: Final = ("a", "b", "c")
 _FIRST_COUNT_WH: Final = 12_000.0
 _VOLTAGE_V: Final = 230.0
@@ -160,8 +162,12 @@ class House:
         self._dials = {"MGCP": Dials(), "MPC": Dials()}
 
     def show(self, use_case: str, sample: Mapping[Quantity, Reading]) -> None:
-        """Let the grid meter (MGCP) or the inverter (MPC) show these values."""
-        self._dials[use_case].turn(sample)
+        """Let the grid meter (MGCP) or the inverter (MPC) show these values; the cap is what it is."""
+        cap = sample.get(Quantity.PV_LIMIT_FACTOR)
+        if cap is not None and cap.value != CAP_PERCENT:
+            raise NotPossible(f"the cap of this house is {CAP_PERCENT:g} %")
+        dials = {name: reading for name, reading in sample.items() if name != Quantity.PV_LIMIT_FACTOR}
+        self._dials[use_case].turn(dials)
 
     def flowing_w(self, direction: Direction) -> float:
         """What flows through the grid connection in a direction."""

@@ -19,7 +19,7 @@ from eebus.ids import parse_ski
 from hems.cli.conformance import declared_by
 from hems.cli.conformance_gateway import GatewayOperator, GatewayProcess
 from hems.cli.conformance_steuerbox import SteuerboxOperator, steuerbox_process
-from tests.soak_conformance.house import INVERTER_UNIT, METER_UNIT, House
+from tests.soak_conformance.house import CAP_PERCENT, INVERTER_UNIT, METER_UNIT, House
 
 HOST: Final = "127.0.0.1"
 BACKEND: Final = "process"
@@ -40,6 +40,7 @@ grid_connection_point:
   contractual_consumption_w: 34500
   contractual_production_w: 30000
   meter: {{type: sunspec-meter, host: {host}, port: {house}, unit: {meter}, sign: import_positive}}
+generation: {{installed_power_w: 30000, cap_percent: {cap_percent:g}}}
 devices:
   - name: inverter
     adapter: {{type: sunspec, host: {host}, port: {house}, unit: {inverter}}}
@@ -163,6 +164,7 @@ def _configuration(port: int, house_port: int) -> str:
         house=house_port,
         meter=METER_UNIT,
         inverter=INVERTER_UNIT,
+        cap_percent=CAP_PERCENT,
         consumption_w=limits.number("LPC", "PFCAPL"),
         production_w=limits.number("LPP", "PFPAPL"),
         longest_s=limits.number("LPC", "MFSDM"),

@@ -11,7 +11,7 @@ from eebus.conformance.tester.spine import TESTER_ADDRESS, SpinePeer
 from eebus.conformance.tester.tree import bind, discover, server_of, subscribe
 from eebus.conformance.verdict import CaseFailed, check
 from eebus.conformance.wire import FAILSAFE_DURATION_KEY, LIMITATIONS, LIMITS, LimitationWire, announce
-from eebus.jsonform import Record
+from eebus.jsonform import Elements, Record
 from eebus.spine.datagram import Filter, command_for
 from eebus.spine.device import LocalDevice, LocalFeature, RemoteFeature
 from eebus.spine.functions import FUNCTIONS
@@ -206,7 +206,7 @@ class GuardTester:
     async def write_number(self, number: ScaledNumber, unknown: tuple[tuple[str, object], ...] = ()) -> int:
         """Write an activated limit with exactly this number on the wire, and elements of the future."""
         item = LoadControlLimitData(
-            limit_id=self._limit_id, is_limit_active=True, value=number, unknown=unknown
+            limit_id=self._limit_id, is_limit_active=True, value=number, unknown=Elements(unknown)
         )
         return await self.write("LoadControl", limit_list(item))
 

@@ -9,7 +9,7 @@ import pytest
 from eebus.conformance.catalogue import catalogue
 from eebus.conformance.device import DeviceUnderTest
 from eebus.conformance.memory import MemoryDevice, Tamper
-from eebus.conformance.own import CONTROL_BOX, ENERGY_MANAGER, GATEWAY, HEAT_PUMP, OwnDevice
+from eebus.conformance.own import CONTROL_BOX, GATEWAY, HEAT_PUMP, OwnDevice
 from eebus.conformance.own_run import memory_target
 from eebus.conformance.runner import CaseResult, run_case
 from eebus.conformance.sheet import make_sheet
@@ -91,7 +91,7 @@ def _two_heartbeats_lost(message: bytes, _inwards: bool) -> bytes | None:
         ("ATC_MPC_SCE1_PT_MUPhaseActivePower_002", HEAT_PUMP, _replacing(b'Phases":"b"', b'Phases":"c"')),
         ("ATC_MGCP_SCE3_PT_GCPTotalFeedInEnergy_002", GATEWAY, _replacing(b'"number":-', b'"number":')),
         ("ATC_MGCP_SCE7_PT_GCPFrequency_001", GATEWAY, _replacing(b'"normal"', b'"error"')),
-        ("ATC_MGCP_SCE1_PT_GCPPowerLimitFactor_001", ENERGY_MANAGER, _replacing(b'"pct"', b'"W"')),
+        ("ATC_MGCP_SCE1_PT_GCPPowerLimitFactor_001", GATEWAY, _replacing(b'"pct"', b'"W"')),
         ("ATC_MPC_SCE4_NT_MAACVoltage_002", CONTROL_BOX, _TAKES_FLAGGED),
         ("ATC_MGCP_SCE2_PT_MATotalActivePower_001", CONTROL_BOX, _losing(b'"notify"', to_device=True)),
     ],

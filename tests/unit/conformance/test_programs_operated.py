@@ -74,3 +74,9 @@ def test_the_meter_of_the_bench_tells_what_flows_without_the_gateway() -> None:
     house.show("MGCP", {Quantity.POWER: Reading(-2300.0)})
     house.show("MPC", {Quantity.POWER: Reading(900.0)})
     assert (house.flowing_w(_IN), house.flowing_w(_OUT)) == (0.0, 2300.0)
+
+
+def test_the_cap_of_the_house_is_configured_and_not_measured() -> None:
+    House().show("MGCP", {Quantity.PV_LIMIT_FACTOR: Reading(70.0)})
+    with pytest.raises(NotPossible):
+        House().show("MGCP", {Quantity.PV_LIMIT_FACTOR: Reading(60.0)})

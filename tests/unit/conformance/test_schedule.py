@@ -13,8 +13,6 @@ from eebus.conformance.schedule import expected_s, jobs_of, lanes_of
 from eebus.conformance.verdict import Frame, Verdict
 from eebus.errors import DecodeError
 
-_DEVICES = [(own.name, own.sheet) for own in OWN_DEVICES]
-
 
 def test_a_case_takes_its_time_for_each_data_set_that_is_run_in_real_time() -> None:
     sets, alternatives = "ATC_LPC_COM_PT_CSTransition9_001", "ATC_LPC_COM_PT_CSTransition8_001"
@@ -23,17 +21,17 @@ def test_a_case_takes_its_time_for_each_data_set_that_is_run_in_real_time() -> N
 
 
 def test_the_longest_cases_come_first_each_on_the_first_device_to_which_it_applies() -> None:
-    jobs = jobs_of(catalogue().values(), _DEVICES)
+    jobs = jobs_of(catalogue().values(), OWN_DEVICES)
     assert [job.expected_s for job in jobs] == sorted((job.expected_s for job in jobs), reverse=True)
     device = {job.entry.id: job.device for job in jobs}
     assert device["ATC_LPC_COM_PT_EGMessages_001"] == CONTROL_BOX.name
     assert device["TC_SHIP_CMI_001"] == GATEWAY.name
-    assert device["ATC_MGCP_SCE1_PT_GCPPowerLimitFactor_001"] == "energy manager"
+    assert device["ATC_LPC_INS1_PT_CSTransition1_001"] == "energy manager"
     assert "ATC_LPC_COM_PT_CSConnection_006" not in device
 
 
 def test_cases_of_two_hours_have_lanes_of_their_own() -> None:
-    jobs = jobs_of(catalogue().values(), _DEVICES)
+    jobs = jobs_of(catalogue().values(), OWN_DEVICES)
     firsts, rest = lanes_of(jobs, 3)
     assert [job.entry.id.partition("_COM_PT_")[2] for job in firsts[:4]] == [
         "CSTransition10_001", "CSTransition10_001", "CSFS_002", "CSFS_002",
@@ -45,7 +43,7 @@ def test_cases_of_two_hours_have_lanes_of_their_own() -> None:
 
 
 def test_more_lanes_than_cases_are_no_trouble() -> None:
-    jobs = jobs_of([catalogue()["TC_SHIP_CMI_001"]], _DEVICES)
+    jobs = jobs_of([catalogue()["TC_SHIP_CMI_001"]], OWN_DEVICES)
     assert lanes_of(jobs, 8) == (jobs, [])
 
 
