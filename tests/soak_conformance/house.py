@@ -166,8 +166,9 @@ class House:
         cap = sample.get(Quantity.PV_LIMIT_FACTOR)
         if cap is not None and cap.value != CAP_PERCENT:
             raise NotPossible(f"the cap of this house is {CAP_PERCENT:g} %")
-        dials = {name: reading for name, reading in sample.items() if name != Quantity.PV_LIMIT_FACTOR}
-        self._dials[use_case].turn(dials)
+        measured = dict(sample)
+        measured.pop(Quantity.PV_LIMIT_FACTOR, None)
+        self._dials[use_case].turn(measured)
 
     def flowing_w(self, direction: Direction) -> float:
         """What flows through the grid connection in a direction."""
