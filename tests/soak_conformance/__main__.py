@@ -37,31 +37,47 @@ def main() -> int:
     """Run, report, and return 1 when anything is neither passed nor not applicable, or is missing."""
     options = _options()
     entries = chosen_entries(options.cases.split(",") if options.cases else ())
-    jobs = [job for job in jobs_of(entries, STANDS) if options.long or not job.is_long]
+    jobs = jobs_of(entries, STANDS)
+    left_out = [] if options.long else [job.entry.id for job in jobs if job.is_long]
+    jobs = [job for job in jobs if job.entry.id not in left_out]
     if not jobs and not options.merge:
         _say("no case is left to run")
         return 2
     earlier = [read_json(path.read_text(encoding="utf-8")) for path in options.merge]
-    folder = Path(tempfile.mkdtemp(prefix="hems-soak-"))
-    _say(f"{len(jobs)} cases, {options.lanes} lanes, about {_minutes(jobs, options.lanes):.0f} min")
-    began = time.monotonic()
-    progress = _Progress(len(jobs), began)
-    results = asyncio.run(run_jobs(jobs, STANDS, options.lanes, folder, progress.tell))
-    if options.merge:  # the report is about the whole catalogue
+    if earlier:  # the report is about the whole catalogue
         entries = list(catalogue().values())
+    folder = Path(tempfile.mkdtemp(prefix="hems-soak-"))
+    results = _run(jobs, options.lanes, folder)
     complete = merged(*earlier, results, _not_applicable(entries))
-    _write(options.folder, complete)
-    for line in text_table(summary(complete)):
-        _say(line)
-    found = problems(complete, expected=len(entries))
-    for problem in found:
-        _say(problem)
-    _say(f"{time.monotonic() - began:.0f} s; report, JSON and JUnit in {options.folder}")
+    missing = set(left_out) - {result.entry.id for result in complete}
+    found = _report(complete, options.folder, expected=len(entries) - len(missing))
+    if missing:
+        _say(f"left out: {', '.join(sorted(missing))}")
     if found:
         _say(f"the logs of the programs are in {folder}")
         return 1
     shutil.rmtree(folder)
     return 0
+
+
+def _run(jobs: Sequence[Job], lanes: int, folder: Path) -> list[CaseResult]:
+    _say(f"{len(jobs)} cases, {lanes} lanes, about {_minutes(jobs, lanes):.0f} min")
+    began = time.monotonic()
+    results = asyncio.run(run_jobs(jobs, STANDS, lanes, folder, _Progress(len(jobs), began).tell))
+    _say(f"{time.monotonic() - began:.0f} s in all")
+    return results
+
+
+def _report(results: Sequence[CaseResult], folder: Path, *, expected: int) -> list[str]:
+    """Write the report; returns the problems."""
+    _write(folder, results)
+    for line in text_table(summary(results)):
+        _say(line)
+    found = problems(results, expected=expected)
+    for problem in found:
+        _say(problem)
+    _say(f"report, JSON and JUnit are in {folder}")
+    return found
 
 
 def _options() -> argparse.Namespace:
