@@ -23,15 +23,31 @@ _StructT = TypeVar("_StructT", bound=msgspec.Struct)
 _UNKNOWN = "$unknown"
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
+class Elements(tuple[tuple[str, object], ...]):
+    """Names and raw values of elements outside a model.
+
+    A type of its own, so that no value of a peer converts to it: an element called as the member that holds
+    them is one of them.
+    """
+
+
+class Record(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+    rename="camel",
+    gc=False,
+):
     """A record that keeps the elements which its model does not know.
 
     Element names are the field names in camel case. Fields stand in schema order, are optional and default to
     None. A record without fields is a tag: its presence is the information.
     """
 
-    unknown: tuple[tuple[str, object], ...] = msgspec.field(default=(), name=_UNKNOWN)
-    """Names and raw values of received elements outside the model; they survive decoding and encoding."""
+    unknown: Elements = msgspec.field(default=Elements(), name=_UNKNOWN)
+    """Received elements outside the model; they survive decoding and encoding."""
 
 
 def from_wire(type_: type[_StructT], wire: object) -> _StructT:
@@ -79,19 +95,18 @@ def merge_members(wire: object) -> dict[str, object]:
 
 
 @cache
-def _folder(type_: type[msgspec.Struct], drop_empty: bool) -> _Fold:
+def _folder(type_: type[msgspec.Struct], tolerant: bool) -> _Fold:
     """A function that merges the members of a record into one dictionary with the element names of the model.
 
     Values of a wrong shape are left alone: the conversion that follows reports them with their place.
-    With `drop_empty`, an empty list or object where a single value belongs counts as an absent element. Few
-    devices send that, so it is looked for only after a first attempt has failed.
+    With `tolerant`, unknown elements are set apart, and an empty list or object where a single value belongs
+    counts as an absent element. Few devices send either, so it is looked for only after a first attempt has
+    failed.
     """
     members = _members(type_)
     known = frozenset(members)
     nested = tuple(
-        (name, fold)
-        for name, item in members.items()
-        if (fold := _member_folder(item, drop_empty)) is not None
+        (name, fold) for name, item in members.items() if (fold := _member_folder(item, tolerant)) is not None
     )
     keeps_unknown = issubclass(type_, Record)
 
@@ -108,10 +123,9 @@ def _folder(type_: type[msgspec.Struct], drop_empty: bool) -> _Fold:
             record.update(wire)
         elif wire is not None:
             return wire
-        if not known.issuperset(record):
-            unknown = [(name, record.pop(name)) for name in tuple(record) if name not in known]
-            if keeps_unknown:
-                record[_UNKNOWN] = unknown
+        if tolerant and keeps_unknown and not known.issuperset(record):
+            unknown = [name for name in record if name not in known]
+            record[_UNKNOWN] = Elements([(name, record.pop(name)) for name in unknown])
         for name, fold in nested:
             value = record.get(name)
             if value is not None:
@@ -121,14 +135,14 @@ def _folder(type_: type[msgspec.Struct], drop_empty: bool) -> _Fold:
     return fold_record
 
 
-def _member_folder(item: "_Member", drop_empty: bool) -> _Fold | None:
+def _member_folder(item: "_Member", tolerant: bool) -> _Fold | None:
     """How to prepare the value of one element; None when it can be taken as it is."""
     if item.record is not None:
-        fold_record = _folder(item.record, drop_empty)
+        fold_record = _folder(item.record, tolerant)
         return _list_folder(fold_record) if item.is_list else fold_record
     if item.is_list:
-        return _empty_as_list if drop_empty else None
-    return _empty_as_absent if drop_empty and not item.is_raw else None
+        return _empty_as_list if tolerant else None
+    return _empty_as_absent if tolerant and not item.is_raw else None
 
 
 def _list_folder(fold_record: _Fold) -> _Fold:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from eebus.errors import DecodeError, RemoteError
-from eebus.jsonform import Record, merge_members, to_wire
+from eebus.jsonform import Elements, Record, merge_members, to_wire
 from eebus.spine.datagram import CmdControl, Command, Filter
 from eebus.spine.functions import FunctionSpec
 from eebus.spine.handler import ItemChange
@@ -63,7 +63,7 @@ def delete_filter(spec: FunctionSpec, selectors: Record | None, *elements: str) 
         parts.append((spec.selectors_name, to_wire(selectors)))
     if elements:
         parts.append((spec.elements_name, [{name: []} for name in elements]))
-    return Filter(cmd_control=CmdControl(delete=Tag()), unknown=tuple(parts))
+    return Filter(cmd_control=CmdControl(delete=Tag()), unknown=Elements(parts))
 
 
 def read_filter(
@@ -85,7 +85,7 @@ def read_filter(
         parts.append((spec.selectors_name, [{name: value} for name, value in members]))
     if elements:
         parts.append((spec.elements_name, [{name: []} for name in elements]))
-    return Filter(cmd_control=CmdControl(partial=Tag()), unknown=tuple(parts))
+    return Filter(cmd_control=CmdControl(partial=Tag()), unknown=Elements(parts))
 
 
 PARTIAL = Filter(cmd_control=CmdControl(partial=Tag()))
@@ -309,7 +309,7 @@ def merge(stored: _RecordT, update: _RecordT) -> _RecordT:
         if isinstance(value, Record) and isinstance(old, Record) and _mergeable(old, value):
             changes[name] = merge(old, value)
     if update.unknown:
-        changes["unknown"] = tuple((dict(stored.unknown) | dict(update.unknown)).items())
+        changes["unknown"] = Elements((dict(stored.unknown) | dict(update.unknown)).items())
     return msgspec.structs.replace(stored, **changes)
 
 
@@ -438,7 +438,7 @@ def _known_only(record: _RecordT) -> _RecordT:
             changes[name] = _known_only(value)
         elif isinstance(value, tuple) and value and isinstance(value[0], Record):
             changes[name] = tuple(map(_known_only, value))
-    return msgspec.structs.replace(record, unknown=(), **changes)
+    return msgspec.structs.replace(record, unknown=Elements(), **changes)
 
 
 def _addressed_items(spec: FunctionSpec, current: Record, command: Command) -> list[Record]:

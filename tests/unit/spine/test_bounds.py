@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import pytest
 
 from eebus.ids import PeerRole, Ski
+from eebus.jsonform import Elements
 from eebus.spine.datagram import Filter, command_for
 from eebus.spine.events import DatagramDropped
 from eebus.spine.functions import FUNCTIONS
@@ -83,12 +84,12 @@ def test_many_items_without_identifier_are_refused() -> None:
 
 def test_one_item_cannot_make_something_huge_of_a_small_message() -> None:
     spec = FUNCTIONS[_FUNCTION]
-    heavy = MeasurementData(unknown=tuple((f"future{n}", n) for n in range(5000)))
+    heavy = MeasurementData(unknown=Elements((f"future{n}", n) for n in range(5000)))
     change = MeasurementListData(measurement_data=(heavy,))
     with pytest.raises(ExchangeError, match="spread"):
         apply(spec, _list(range(_MANY)), command_for(change, (PARTIAL,)))
     by_selectors = Filter(
-        cmd_control=PARTIAL.cmd_control, unknown=((spec.selectors_name, [{"measurementType": "x"}]),)
+        cmd_control=PARTIAL.cmd_control, unknown=Elements([(spec.selectors_name, [{"measurementType": "x"}])])
     )
     with pytest.raises(ExchangeError):
         apply(spec, _list(range(_MANY)), command_for(change, (by_selectors,)))

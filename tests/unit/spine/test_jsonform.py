@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eebus.errors import DecodeError
-from eebus.jsonform import Record, from_wire, merge_members, to_wire
+from eebus.jsonform import Elements, Record, from_wire, merge_members, to_wire
 from eebus.spine.functions import FUNCTIONS
 from eebus.spine.model.common import (
     EntityAddress,
@@ -107,6 +107,11 @@ def test_unknown_elements_survive_at_any_depth() -> None:
     assert to_wire(record) == wire
 
 
+def test_no_name_of_an_element_reaches_the_place_of_the_unknown_ones() -> None:
+    wire: list[object] = [{"$unknown": [["a", 1]]}, {"unknown": []}]
+    assert to_wire(from_wire(ScaledNumber, wire)) == wire
+
+
 def test_unknown_elements_are_skipped_by_other_structs() -> None:
     message = from_wire(Skipping, [{"phase": "announce"}, {"future": 1}, {"maxTime": 500}])
     assert message == Skipping(phase="announce", max_time=500)
@@ -136,17 +141,29 @@ def test_the_error_names_the_place() -> None:
         from_wire(LoadControlLimitListData, wire)
 
 
-@settings(deadline=None)
-@given(
-    st.recursive(
-        st.none() | st.booleans() | st.integers() | st.text(max_size=3),
-        lambda inner: (
-            st.lists(inner, max_size=3)
-            | st.dictionaries(st.sampled_from(["loadControlLimitData", "limitId", "value", "number"]), inner)
-        ),
-        max_leaves=12,
-    )
+ELEMENTS = st.sampled_from(["loadControlLimitData", "limitId", "value", "number", "future"])
+WIRE = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(ELEMENTS, inner),
+    max_leaves=12,
 )
+
+
+@given(st.lists(st.dictionaries(ELEMENTS, WIRE, max_size=2), max_size=3))
+def test_an_unknown_element_changes_nothing_of_how_the_others_are_read(wire: list[object]) -> None:
+    """Records that fit their model are read in a shorter way: it must lead to the same."""
+    extended = [*wire, {"newer": 1}]
+    try:
+        record = from_wire(LoadControlLimitListData, wire)
+    except DecodeError:
+        with pytest.raises(DecodeError):
+            from_wire(LoadControlLimitListData, extended)
+    else:
+        again = from_wire(LoadControlLimitListData, extended)
+        assert again == msgspec.structs.replace(record, unknown=Elements((*record.unknown, ("newer", 1))))
+
+
+@given(WIRE)
 def test_any_json_value_is_read_or_refused_with_a_decode_error(wire: object) -> None:
     try:
         record = from_wire(LoadControlLimitListData, wire)

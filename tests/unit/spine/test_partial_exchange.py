@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eebus.jsonform import Elements
 from eebus.spine.datagram import Command, Datagram, Filter, command_for
 from eebus.spine.device import READ, READ_PARTIAL, LocalDevice
 from eebus.spine.functions import FUNCTIONS
@@ -48,6 +49,10 @@ def read(tester: Bench, selection: Filter, feature: int = 1) -> Datagram:
     spec = SPEC if feature == 1 else HEARTBEAT
     (answer,) = tester.send("read", command_for(spec.data(), (selection,)), destination=at(1, feature))
     return answer
+
+
+def selecting_measurements(wire: object) -> Filter:
+    return Filter(cmd_control=PARTIAL.cmd_control, unknown=Elements([("measurementListDataSelectors", wire)]))
 
 
 def items(answer: Datagram) -> tuple[MeasurementData, ...]:
@@ -123,14 +128,12 @@ def test_SPINE_6_2_a_value_without_a_time_lies_in_no_span() -> None:
     ],
 )
 def test_SPINE_6_3_what_cannot_be_selected_by_is_refused_with_8(wire: object) -> None:
-    selection = Filter(cmd_control=PARTIAL.cmd_control, unknown=(("measurementListDataSelectors", wire),))
-    assert error(read(bench(), selection)) == 8
+    assert error(read(bench(), selecting_measurements(wire))) == 8
 
 
 def test_an_unreadable_span_of_time_is_a_general_error() -> None:
     wire = [{"timestampInterval": [{"startTime": "yesterday"}]}]
-    selection = Filter(cmd_control=PARTIAL.cmd_control, unknown=(("measurementListDataSelectors", wire),))
-    assert error(read(bench(), selection)) == 1
+    assert error(read(bench(), selecting_measurements(wire))) == 1
 
 
 def test_SPINE_6_3_elements_of_a_function_without_items() -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from eebus.jsonform import Elements
 from eebus.spine.model.common import ScaledNumber
 from eebus.spine.model.load_control import LoadControlLimitData, LoadControlLimitListData
 from eebus.spine.stack import Turn
@@ -76,7 +77,7 @@ def test_TC_SPINE_RTS_004_unknown_element_in_a_write(profile: Profile) -> None:
         limit_id=profile.limit_id,
         is_limit_active=True,
         value=ScaledNumber(number=3000 * profile.wire_sign, scale=0),
-        unknown=(("elementOfTheFuture", "42"),),
+        unknown=Elements([("elementOfTheFuture", "42")]),
     )
     data = LoadControlLimitListData(load_control_limit_data=(item,))
     assert house.tester.write("LoadControl", data) == ACK
