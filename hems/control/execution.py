@@ -335,6 +335,7 @@ class _Lane:
         self.capabilities = capabilities
         self._sent = False
         self._on_its_way = False
+        self._changing = False
         self._confirmed = False
         self._effective = False
         self._again_at_s = _NEVER
@@ -437,7 +438,7 @@ class _Lane:
     def frozen_until_s(self) -> float:
         if not self._rising:
             return -_NEVER
-        return _NEVER if self._on_its_way else self.changed_at_s + self.capabilities.reaction_s
+        return _NEVER if self._changing else self.changed_at_s + self.capabilities.reaction_s
 
     def due_at(self, now: float) -> float:
         refresh_s = self.capabilities.refresh_s

@@ -366,6 +366,18 @@ def test_credit_is_frozen_while_a_rise_is_under_way_and_for_the_reaction_time() 
     assert bench.core.frozen_until_s(CONSUMPTION) == 17.0
 
 
+def test_a_refresh_of_an_earlier_rise_does_not_freeze_credit_again() -> None:
+    """A device by MQTT answers late: each refresh would start the hold time of credit anew, for ever."""
+    bench = limited(2000.0, wallbox(reaction_s=5.0, refresh_s=20.0))
+    bench.tell(5000.0)
+    bench.write()
+    bench.now = 15.0
+    refresh = bench.due()
+    assert refresh == Setpoint(CONSUMPTION, 5000.0)
+    bench.core.write_started(refresh, bench.now)
+    assert bench.core.frozen_until_s(CONSUMPTION) == 5.0
+
+
 def test_a_slow_device_takes_a_reduction_in_the_next_slot_and_a_rise_in_the_one_after() -> None:
     bench = limited(capabilities=wallbox(write_gap_s=30.0))
     bench.now = 30.0
