@@ -5,7 +5,7 @@ from adapters.mqtt.broker import Broker, Message
 from adapters.mqtt.inbox import Inbox
 from adapters.mqtt.profile import MqttProfile
 from eebus.clock import Clock
-from hems.devices import DeviceUnreachable, NotConnected
+from hems.devices import NotConnected
 
 FIRST_MESSAGE_S = 8.0
 """How long `connect` waits for a sign of life."""
@@ -26,7 +26,7 @@ class MqttLink:
             broker.listen(topic, self._hear)
 
     async def connect(self) -> None:
-        """Wait for a sign of life. Raises DeviceUnreachable."""
+        """Wait for a sign of life. Raises NotConnected."""
         until_s = self.clock.monotonic() + FIRST_MESSAGE_S
         while not self.is_fresh():
             if self.clock.monotonic() >= until_s:
@@ -38,12 +38,14 @@ class MqttLink:
         return not self.broker.trouble and self.inbox.is_fresh(self.clock.monotonic())
 
     def require_fresh(self) -> float:
-        """When it was last heard. Raises DeviceUnreachable when that is too long ago."""
+        """When it was last heard. Raises NotConnected when that is too long ago: we only listen here, and
+        nothing that its watchdog could take for a command has left.
+        """
         if self.broker.trouble:
             raise NotConnected(f"{self.name}: no MQTT broker: {self.broker.trouble}")
         heard_s = self.inbox.sign_of_life_s()
         if heard_s is None or not self.is_fresh():
-            raise DeviceUnreachable(f"{self.name}: {self._silence(heard_s)}; {self._look_at()}")
+            raise NotConnected(f"{self.name}: {self._silence(heard_s)}; {self._look_at()}")
         return heard_s
 
     def _hear(self, message: Message) -> None:
@@ -55,4 +57,5 @@ class MqttLink:
         return f"no message for {self.clock.monotonic() - heard_s:.0f} s"
 
     def _look_at(self) -> str:
-        return f"it should publish on {min(self.profile.topics)}"
+        power = self.profile.points.get("power_w")
+        return f"it should publish on {power.topics[0] if power else min(self.profile.topics)}"

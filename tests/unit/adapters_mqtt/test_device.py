@@ -2,7 +2,7 @@
 
 import pytest
 
-from hems.devices import DeviceUnreachable, Direction, Kind, Readback, Setpoint, WriteRefused
+from hems.devices import DeviceUnreachable, Direction, Kind, NotConnected, Readback, Setpoint, WriteRefused
 from tests.unit.adapters_mqtt.bench import Bench
 
 SET, HELD = "pump/max_power_w/set", "pump/max_power_w"
@@ -134,6 +134,19 @@ async def test_openwb_publishes_changes_only_so_any_of_its_messages_is_a_sign_of
     bench.clock.advance(46.0)
     with pytest.raises(DeviceUnreachable, match="no message for 46 s"):
         await device.read()
+
+
+async def test_a_silent_device_was_sent_nothing_that_could_feed_its_watchdog() -> None:
+    bench = Bench()
+    device = bench.device(params={"topic": "pump"})
+    bench.broker.arrive("pump/power_w", "500")
+    await device.connect()
+    bench.clock.advance(16.0)
+    with pytest.raises(NotConnected, match="it should publish on pump/power_w"):
+        await device.read()
+    with pytest.raises(NotConnected):
+        await device.connect()
+    assert bench.broker.sent == []
 
 
 async def test_openwb_gets_whole_amperes_rounded_down() -> None:
