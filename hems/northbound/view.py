@@ -7,6 +7,7 @@ from typing import Any
 from eebus.io.node import NodeSnapshot
 from eebus.usecases.controllable_system import ControllableSystemStatus, DirectionStatus
 from eebus.usecases.limitation import Direction
+from hems.control.execution import Obedience
 from hems.control.status import ControlStatus, DeviceStatus, LaneStatus
 from hems.journal.reading import Event, Renewals
 from hems.metering.measurements import Quality
@@ -145,6 +146,12 @@ def warnings_of(control: ControlStatus) -> list[str]:
     """What needs attention, in plain words."""
     found = [
         f"{device.name} is not reachable: {device.trouble}" for device in control.devices if device.trouble
+    ]
+    found += [
+        f"{device.name} does not keep to its set-point for {lane.direction}; others make up for it"
+        for device in control.devices
+        for lane in device.lanes
+        if lane.obedience is Obedience.DISOBEYING
     ]
     found += [
         f"{side.direction}: even the least possible is {side.overshoot_w:.0f} W above the limit"

@@ -1,6 +1,7 @@
 """The gateway as JSON."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from eebus.usecases.controllable_system import ControllableSystemStatus, DirectionStatus
@@ -65,19 +66,29 @@ def test_what_needs_attention_is_told() -> None:
     assert warnings_of(_control(Quality.GOOD)) == []
 
 
-def test_a_device_is_told_with_the_reason_of_its_set_point() -> None:
+def _device(obedience: Obedience, standing: Reason) -> DeviceStatus:
     lane = LaneStatus(
         DeviceDirection.CONSUMPTION,
         True,
         4140.0,
         4140.0,
         4135.0,
-        Obedience.EFFECTIVE,
-        Reason("ok", "measured below"),
+        obedience,
+        standing,
         Reason("gets_the_rest", "all that is left of the budget"),
     )
-    device = DeviceStatus("wallbox", Kind.WALLBOX, True, "", 4135.0, 0.5, "charging", (lane,))
-    told = device_json(device)
+    return DeviceStatus("wallbox", Kind.WALLBOX, True, "", 4135.0, 0.5, "charging", (lane,))
+
+
+def test_a_device_that_does_not_obey_is_named_without_figures_that_change() -> None:
+    device = _device(Obedience.DISOBEYING, Reason("measured_above", "measured at 4.14 kW"))
+    assert warnings_of(replace(_control(Quality.GOOD), devices=(device,))) == [
+        "wallbox does not keep to its set-point for consumption; others make up for it"
+    ]
+
+
+def test_a_device_is_told_with_the_reason_of_its_set_point() -> None:
+    told = device_json(_device(Obedience.EFFECTIVE, Reason("ok", "measured below")))
     assert told["orders"][0]["setpoint_w"] == 4140.0
     assert told["orders"][0]["reason"] == "all that is left of the budget"
     assert json.loads(json.dumps(told)) == told
