@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from adapters.registry import DEFAULT_REGISTRY
 from adapters.simulated.server import SimulatedHouse
-from eebus.clock import SystemClock
+from eebus.clock import Clock, SystemClock
 from eebus.ids import PeerRole, Ski
 from eebus.ship.identity import make_identity
 from eebus.simulator.control_box import BoxSettings, ControlBoxSimulator
@@ -167,12 +167,14 @@ class RunGateway:
 
 
 @asynccontextmanager
-async def running_gateway(path: Path) -> AsyncIterator[RunGateway]:
-    """The whole gateway with the configuration at `path`."""
+async def running_gateway(path: Path, *, clock: Clock | None = None) -> AsyncIterator[RunGateway]:
+    """The whole gateway with the configuration at `path`; on the clock of this machine by default."""
     configuration: Configuration = load(path, DEFAULT_REGISTRY)
     stop, watched = asyncio.Event(), Watched()
     started: asyncio.Future[RunningGateway] = asyncio.get_running_loop().create_future()
-    task = asyncio.create_task(run_gateway(configuration, stop, observer=watched.hear, started=started))
+    task = asyncio.create_task(
+        run_gateway(configuration, stop, clock=clock, observer=watched.hear, started=started)
+    )
     waiting: set[asyncio.Future[Any]] = {task, started}
     await asyncio.wait(waiting, timeout=PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)
     if task.done():
