@@ -8,7 +8,7 @@ falls only when a lower value was read back, or was measured where the device ca
 from dataclasses import dataclass
 from enum import StrEnum
 
-from hems.devices import Capabilities, DeviceSample, Direction, Readback, Setpoint
+from hems.devices import Capabilities, DeviceSample, Direction, Fallback, Readback, Setpoint
 from hems.limits.reason import Reason, watts
 
 UNREACHABLE_AFTER_S = 3.0
@@ -88,7 +88,12 @@ class DeviceCore:
     # --- facts ---------------------------------------------------------------------------------------------
 
     def connection_made(self, capabilities: Capabilities, now: float) -> None:
-        """The device answered and was identified; whatever it was told before may be forgotten."""
+        """The device answered and was identified; whatever it was told before may be forgotten.
+
+        What its own watchdog made it hold meanwhile counts until something else was read back.
+        """
+        for direction, lane in self._lanes.items():
+            self._fall_back(direction, lane, now)
         self.capabilities = capabilities
         self.connected = True
         self.trouble = ""
@@ -227,7 +232,7 @@ class DeviceCore:
             direction=direction,
             told=lane.told,
             told_w=lane.told_w,
-            charge_w=lane.charge_w(measured_w),
+            charge_w=lane.charge_w(measured_w, now if self._sample is None else self._sample.at_s, now),
             reserved_w=lane.reserved_w(measured_w, now),
             may_rise=self.connected and not self._in_flight and self._rise_pause_over(lane, now),
             measured_w=measured_w,
@@ -235,6 +240,22 @@ class DeviceCore:
             obedience=obedience,
             reason=reason,
         )
+
+    def _fall_back(self, direction: Direction, lane: "_Lane", now: float) -> None:
+        fallback = self.capabilities.fallback(direction)
+        if fallback is None or not self._ever_connected:
+            return
+        if self._fell_back(fallback, now):
+            lane.fell_back(fallback.power_w)
+        elif self._may_have_fallen_back(fallback, now):
+            lane.may_have_fallen_back(fallback.power_w)
+
+    def _fell_back(self, fallback: Fallback, now: float) -> bool:
+        heard_s = max(self._last_contact_s, self._asked_s)
+        return now >= heard_s + fallback.after_s + self.capabilities.reaction_s
+
+    def _may_have_fallen_back(self, fallback: Fallback, now: float) -> bool:
+        return now >= self._last_contact_s + fallback.after_s - FALLBACK_LEAD_S
 
     def _unsteerable(self, direction: Direction, measured_w: float | None) -> LaneView:
         taken_w = self.capabilities.nameplate_w if measured_w is None else measured_w
@@ -286,10 +307,9 @@ class DeviceCore:
         fallback = self.capabilities.fallback(direction)
         if fallback is None or not self._ever_connected:
             return held_w, _unreachable(held_w, self.trouble, "it may keep that for ever")
-        heard_s = max(self._last_contact_s, self._asked_s)
-        if now >= heard_s + fallback.after_s + self.capabilities.reaction_s:
+        if self._fell_back(fallback, now):
             return fallback.power_w, _unreachable(fallback.power_w, self.trouble, "its own fallback holds")
-        if now >= self._last_contact_s + fallback.after_s - FALLBACK_LEAD_S:
+        if self._may_have_fallen_back(fallback, now):
             held_w = max(held_w, fallback.power_w)
         return held_w, _unreachable(held_w, self.trouble, "until its own watchdog has run out for certain")
 
@@ -306,6 +326,7 @@ class _Lane:
         self._reason = _UNTOLD
         self._bound_w = capabilities.nameplate_w
         self._outstanding_w = 0.0
+        self._leaving_w = 0.0
         self._sent = False
         self._sent_w: float | None = None
         self._sent_at_s = -_NEVER
@@ -341,8 +362,20 @@ class _Lane:
         self._again_at_s = _NEVER
         self._complaint = ""
 
+    def fell_back(self, power_w: float) -> None:
+        """Its own watchdog made it hold this, whatever it was told; from there it rises like any other."""
+        self._bound_w = power_w
+        self._outstanding_w = 0.0
+        self._leaving_w = 0.0
+        if self.told_w is not None:
+            self.told_w = min(self.told_w, power_w)
+
+    def may_have_fallen_back(self, power_w: float) -> None:
+        self._bound_w = max(self._bound_w, power_w)
+
     def send(self, power_w: float | None, now: float) -> None:
         if not self._sent or power_w != self._sent_w:
+            self._leaving_w = max(self.held_w, self._leaving_w if now < self._settled_s else 0.0)
             self._confirmed = False
             self._effective = False
             self._exceeds = False
@@ -372,7 +405,7 @@ class _Lane:
     def look(self, sample: DeviceSample, now: float) -> None:
         if not self._sent or self._on_its_way or sample.at_s < self._sent_at_s:
             return
-        settled = sample.at_s >= self.changed_at_s + self.capabilities.reaction_s
+        settled = sample.at_s >= self._settled_s
         if self.direction in sample.ceilings_w and (settled or not self._confirmed):
             self._compare(sample.ceilings_w[self.direction], now)
         measured_w = _along(self.direction, sample)
@@ -440,6 +473,11 @@ class _Lane:
             return -_NEVER
         return _NEVER if self._changing else self.changed_at_s + self.capabilities.reaction_s
 
+    @property
+    def _settled_s(self) -> float:
+        """When the last change must have shown its effect."""
+        return self.changed_at_s + self.capabilities.reaction_s
+
     def due_at(self, now: float) -> float:
         refresh_s = self.capabilities.refresh_s
         if not self.told:
@@ -459,8 +497,14 @@ class _Lane:
         """The most that it may hold for all we know."""
         return max(self._bound_w, self._outstanding_w)
 
-    def charge_w(self, measured_w: float | None) -> float:
-        return max(self.held_w, self._excess_w(measured_w))
+    def charge_w(self, measured_w: float | None, measured_at_s: float, now: float) -> float:
+        """A lower set-point that was read back is not obeyed yet: until the device has had its time to react,
+        what it still takes counts too, or what it took before where that is not measured.
+        """
+        if measured_w is None:
+            return max(self.held_w, self._leaving_w if now < self._settled_s else 0.0)
+        reacting = measured_at_s < self._settled_s
+        return max(self.held_w, measured_w if reacting else self._excess_w(measured_w))
 
     def reserved_w(self, measured_w: float | None, now: float) -> float:
         """What others must do without: a measured excess, or all of it when nothing proves that it obeys."""

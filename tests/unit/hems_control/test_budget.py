@@ -80,7 +80,9 @@ def test_other_generation_is_taken_from_what_the_inverters_may_feed_in_down_to_n
     situation = Situation(reading.least_w)
     assert convert(ceiling(5000.0, Basis.FEED_IN), situation).allowed_w == 1500.0
     assert convert(ceiling(3000.0, Basis.FEED_IN), situation).allowed_w == 0.0
-    assert "less 3.50 kW of other generation" in convert(ceiling(5000.0, Basis.FEED_IN), situation).reason.text
+    assert (
+        "less 3.50 kW of other generation" in convert(ceiling(5000.0, Basis.FEED_IN), situation).reason.text
+    )
 
 
 def test_a_value_for_one_device_gets_no_credit() -> None:

@@ -73,8 +73,9 @@ def test_a_set_point_counts_only_after_it_was_read_back() -> None:
     assert bench.view().charge_w == 11040.0
     assert bench.view().obedience is Obedience.PENDING
     bench.core.write_done(setpoint, Readback(4140.0, 4140.0, True), bench.now)
-    assert bench.view().charge_w == 4140.0
     assert bench.view().obedience is Obedience.CONFIRMED
+    bench.sample(4100.0)
+    assert bench.view().charge_w == 4140.0
 
 
 def test_the_same_set_point_is_not_news() -> None:
@@ -110,12 +111,67 @@ def test_measured_above_is_disobeying_once_the_reaction_time_is_over() -> None:
     bench.now = 4.0
     bench.sample(9000.0)
     assert bench.view().obedience is Obedience.CONFIRMED
-    assert bench.view().charge_w == 4140.0
+    assert (bench.view().charge_w, bench.view().reserved_w) == (9000.0, 0.0)
     bench.now = 5.0
     bench.sample(9000.0)
     assert bench.view().obedience is Obedience.DISOBEYING
     assert (bench.view().charge_w, bench.view().reserved_w) == (9000.0, 9000.0)
     assert "9.00 kW" in bench.view().reason.text
+
+
+@pytest.mark.parametrize("measured_w", [8000.0, None])
+def test_a_reduction_frees_power_only_when_the_device_had_its_time_to_react(measured_w: float | None) -> None:
+    bench = limited(8000.0, wallbox(reaction_s=20.0))
+    bench.now = 100.0
+    bench.sample(measured_w)
+    bench.tell(4140.0)
+    bench.write()
+    bench.now = 119.9
+    bench.sample(measured_w)
+    assert bench.view().charge_w == 8000.0
+    bench.now = 120.0
+    bench.sample(None if measured_w is None else 4140.0)
+    assert bench.view().charge_w == 4140.0
+
+
+def test_a_reduction_that_is_measured_frees_power_before_the_reaction_time_is_over() -> None:
+    bench = limited(8000.0, wallbox(reaction_s=20.0))
+    bench.now = 100.0
+    bench.tell(4140.0)
+    bench.write()
+    bench.now = 103.0
+    bench.sample(4000.0)
+    assert bench.view().charge_w == 4140.0
+
+
+def test_a_device_that_comes_back_from_a_higher_fallback_is_charged_with_it_until_read_back() -> None:
+    bench = limited(capabilities=wallbox(fallback=Fallback(60.0, 6000.0)))
+    bench.core.connection_lost("gone")
+    bench.now = 100.0
+    bench.connect()
+    assert bench.view().charge_w == 6000.0
+    bench.write()
+    bench.sample(4140.0)
+    assert bench.view().charge_w == 4140.0
+
+
+def test_a_device_that_comes_back_from_a_lower_fallback_may_not_rise_as_if_it_still_held_its_set_point() -> (
+    None
+):
+    bench = limited(capabilities=wallbox(fallback=Fallback(60.0, 0.0)))
+    bench.core.connection_lost("gone")
+    bench.now = 100.0
+    bench.connect()
+    assert (bench.view().charge_w, bench.view().told_w) == (0.0, 0.0)
+
+
+def test_a_device_that_comes_back_when_its_watchdog_may_have_run_out_is_charged_with_both() -> None:
+    for fallback_w, charged_w in ((0.0, 4140.0), (6000.0, 6000.0)):
+        bench = limited(capabilities=wallbox(fallback=Fallback(60.0, fallback_w)))
+        bench.core.connection_lost("gone")
+        bench.now = 55.0
+        bench.connect()
+        assert (bench.view().charge_w, bench.view().told_w) == (charged_w, 4140.0)
 
 
 def test_a_reboot_that_only_shows_in_the_draw_is_answered() -> None:
@@ -131,6 +187,7 @@ def test_reading_back_more_than_was_written_is_disobeying_and_written_again_late
     bench.tell(4140.0)
     bench.write(6000.0, confirmed=False)
     assert bench.view().obedience is Obedience.DISOBEYING
+    bench.now = 1.0
     assert bench.view().charge_w == 6000.0
     assert bench.due() is None
     bench.now = 5.0
@@ -143,6 +200,7 @@ def test_reading_back_less_is_as_good_as_confirmed() -> None:
     bench.tell(4140.0)
     bench.write(3900.0, confirmed=False)
     assert bench.view().obedience is Obedience.CONFIRMED
+    bench.now = 1.0
     assert bench.view().charge_w == 4140.0
 
 

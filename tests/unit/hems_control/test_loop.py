@@ -1,16 +1,18 @@
 """Control around simulated devices, in virtual time."""
 
 import asyncio
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import pytest
 
+from hems.control.allocation import Strategy
 from hems.control.execution import Obedience
 from hems.control.progress import Milestone
 from hems.devices import Direction, Fallback, FeasiblePowers, PowerRange
 from hems.limits.ceilings import Basis
 from tests.unit.hems_control.house import (
+    CONSUMPTION,
     PRODUCTION,
     House,
     SimulatedDevice,
@@ -241,6 +243,59 @@ def test_a_fallback_above_the_set_point_is_charged_before_the_watchdog_runs_out(
             box.reachable = False
             await house.watch(55.0)
             assert pump.values()[-1] == pytest.approx(60.0)
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("strategy", [Strategy.PRIORITY, Strategy.EQUAL])
+@pytest.mark.parametrize("fallback_w", [0.0, 6000.0])
+def test_a_device_that_comes_back_from_its_fallback_never_makes_the_house_exceed_its_limit(
+    strategy: Strategy, fallback_w: float
+) -> None:
+    async def scenario() -> None:
+        capabilities = replace(heat_pump(), consumption_fallback=Fallback(30.0, fallback_w))
+        pump = SimulatedDevice("pump", capabilities, wanted_w=8000.0)
+        box = SimulatedDevice("wallbox", wallbox(), wanted_w=11040.0, answers_after_s=2.0)
+        async with running(House([pump, box], strategy=strategy)) as house:
+            house.limit(10_000.0)
+            await house.watch(120.0)
+            pump.reachable = False
+            await house.watch(31.0)
+            pump.held[CONSUMPTION] = fallback_w
+            await house.watch(120.0)
+            pump.reachable = True
+            pump.answers_after_s = 4.0
+            await house.watch(120.0)
+            assert house.most_drawn_w <= 10_000.0 + 1.0
+            assert house.lane("pump").setpoint_w == pump.held[CONSUMPTION]
+            assert pump.power_w() + box.power_w() >= 8000.0
+
+    run(scenario())
+
+
+@dataclass
+class Slow(SimulatedDevice):
+    """Follows its set-point only after a while, as a compressor does."""
+
+    follows_after_s: float = 15.0
+
+    def power_w(self) -> float:
+        told = [(at_s, s.power_w) for at_s, s in self.writes]
+        effective = [w for at_s, w in told if at_s <= self.clock.monotonic() - self.follows_after_s]
+        return min(self.wanted_w, next((w for w in reversed(effective) if w is not None), self.wanted_w))
+
+
+def test_a_shift_of_shares_waits_for_a_device_that_follows_late() -> None:
+    async def scenario() -> None:
+        pump = Slow("pump", heat_pump(reaction_s=20.0), wanted_w=8000.0)
+        box = SimulatedDevice("wallbox", wallbox(), wanted_w=11040.0)
+        async with running(House([pump, box])) as house:
+            house.limit(8000.0)
+            await house.watch(60.0)
+            house.control.promise({"wallbox": 4140.0})
+            await house.watch(120.0)
+            assert house.most_drawn_w <= 8001.0
+            assert box.power_w() == 4140.0
 
     run(scenario())
 
