@@ -28,7 +28,7 @@ async def _expect_reading(reader: MeterReaderTester, quantity: Quantity, value: 
     """A value that is measured now can be read, once the meter may tell it; within 120 s like any change."""
     until = reader.peer.dut.now() + _DELIVERED_S
     await reader.peer.run(_LOOK_S)
-    while not _is(await reader.read(quantity), value) and reader.peer.dut.now() < until:
+    while not _is(await reader.shown(quantity), value) and reader.peer.dut.now() < until:
         await reader.peer.run(_LOOK_S)
     _check_shown(await reader.read(quantity), value, quantity)
 
@@ -47,8 +47,8 @@ async def _expect_delivery(stage: Stage, reader: MeterReaderTester, quantity: Qu
     _check_shown(await reader.read(quantity), value, quantity)
 
 
-def _is(shown: Shown, value: float) -> bool:
-    return shown.value == value and shown.state in (None, "normal")
+def _is(shown: Shown | None, value: float) -> bool:
+    return shown is not None and shown.value == value and shown.state in (None, "normal")
 
 
 def _check_shown(shown: Shown, value: float, quantity: Quantity) -> None:

@@ -1,7 +1,7 @@
 """The tester as monitoring appliance: reads the values of a monitored unit or grid connection point."""
 
 from dataclasses import dataclass
-from typing import cast
+from typing import Final, cast
 
 from eebus.conformance.device import DeviceUnderTest
 from eebus.conformance.tester.points import measurement_id
@@ -24,6 +24,8 @@ from eebus.spine.model.measurement import (
 )
 from eebus.spine.values import to_float
 from eebus.usecases.monitoring_data import Quantity
+
+_DESCRIPTIONS: Final = (MeasurementDescriptionListData, ElectricalConnectionParameterDescriptionListData)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class MeterReaderTester:
         self._servers: dict[str, RemoteFeature] = {}
         self._described = MeasurementDescriptionListData()
         self._parameters = ElectricalConnectionParameterDescriptionListData()
+        self._described_at = 0.0
 
     async def set_up(self) -> "MeterReaderTester":
         """Discover, subscribe and read the descriptions. Raises CaseFailed when the device refuses."""
@@ -59,6 +62,11 @@ class MeterReaderTester:
             self._servers[kind] = server_of(remote, self.profile.use_case, actor, kind)
             number = await subscribe(self.peer, client.address, self._servers[kind])
             check(number == 0, f"the subscription to {kind} was refused with {number}")
+        await self._read_descriptions()
+        return self
+
+    async def _read_descriptions(self) -> None:
+        self._described_at = self.peer.dut.now()
         self._described = cast(
             MeasurementDescriptionListData,
             await self.peer.fetch(MeasurementDescriptionListData(), self._servers["Measurement"].address),
@@ -70,17 +78,28 @@ class MeterReaderTester:
                 self._servers["ElectricalConnection"].address,
             ),
         )
-        return self
+
+    def _has_new_descriptions(self) -> bool:
+        """Whether the device tells that it offers something else by now."""
+        return any(
+            incoming.at >= self._described_at
+            and incoming.header.cmd_classifier == Classifier.NOTIFY
+            and isinstance(incoming.data, _DESCRIPTIONS)
+            for incoming in self.peer.received
+        )
 
     async def read(self, quantity: Quantity) -> Shown:
         """The value as it reads now. Raises CaseFailed when it does not."""
         found = await self.shown(quantity)
+        check(self._number(quantity) is not None, f"the device does not describe {quantity}")
         if found is None:
             raise CaseFailed(f"{quantity} cannot be read")
         return found
 
     async def shown(self, quantity: Quantity) -> Shown | None:
-        """The value as it reads now; None when it has none yet. Raises CaseFailed if it is not described."""
+        """The value as it reads now; None when there is none yet, or it is not offered yet."""
+        if self._has_new_descriptions():
+            await self._read_descriptions()
         data = cast(
             MeasurementListData,
             await self.peer.fetch(
@@ -123,12 +142,13 @@ class MeterReaderTester:
         ]
         return [item for item in shown if item is not None]
 
+    def _number(self, quantity: Quantity) -> int | None:
+        return measurement_id(self.profile.value(quantity), self._described, self._parameters)
+
     def _find(self, quantity: Quantity, data: MeasurementListData) -> Shown | None:
-        number = measurement_id(self.profile.value(quantity), self._described, self._parameters)
-        if number is None:
-            raise CaseFailed(f"the device does not describe {quantity}")
+        number = self._number(quantity)
         items: tuple[MeasurementData, ...] = data.measurement_data or ()
         for item in items:
-            if item.measurement_id == number and item.value_type in (None, "value"):
+            if number is not None and item.measurement_id == number and item.value_type in (None, "value"):
                 return Shown(to_float(item.value), item.value_state)
         return None
