@@ -6,6 +6,7 @@ Each lane has gateways, Steuerboxes and tester identities of its own.
 import argparse
 import asyncio
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -63,6 +64,8 @@ def main() -> int:
 def _run(jobs: Sequence[Job], lanes: int, folder: Path) -> list[CaseResult]:
     _say(f"{len(jobs)} cases, {lanes} lanes, about {_minutes(jobs, lanes):.0f} min")
     began = time.monotonic()
+    for number in (signal.SIGINT, signal.SIGTERM):  # the programs are ended, also where a shell ignores it
+        signal.signal(number, signal.default_int_handler)
     results = asyncio.run(run_jobs(jobs, STANDS, lanes, folder, _Progress(len(jobs), began).tell))
     _say(f"{time.monotonic() - began:.0f} s in all")
     return results
