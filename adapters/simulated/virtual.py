@@ -4,7 +4,7 @@ Time comes from the injected clock; waiting goes through the injected `sleep`. N
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from adapters.context import Sleep
@@ -101,6 +101,7 @@ class VirtualHouse:
     """Models, devices and meter on one clock. `faults` begin and end by themselves.
 
     Every call of a device or the meter brings the models up to the present; `advance` does so in between.
+    `watch` is called after every step of the models, at most half a second long.
     """
 
     def __init__(
@@ -120,6 +121,7 @@ class VirtualHouse:
         self._sleep = sleep
         self.faults = tuple(faults)
         self.voltage_v = voltage_v
+        self.watch: Callable[[], None] = _nobody
         self._clock = clock
         self._advanced_to_s = clock.monotonic()
         self._moments = sorted(
@@ -179,6 +181,7 @@ class VirtualHouse:
             for device in self.devices:
                 device.prepare(self._advanced_to_s)
             self.house.step(step_s)
+            self.watch()
 
     def _change(self, scheduled: ScheduledFault, begins: bool) -> None:
         if scheduled.fault is None:
@@ -192,3 +195,6 @@ class VirtualHouse:
         if self.meter is not None and name == self.meter.name:
             return self.meter.faults
         return self.device(name).faults
+
+
+def _nobody() -> None: ...

@@ -137,7 +137,7 @@ class Side:
             min((w for w in useful_w if w is not None), default=None),
             nameplate_w=core.capabilities.nameplate_w,
             need=self._rules.of(core.name).need,
-            turn=self._turns.rank(core.name, now),
+            turn=self._turns.rank(core.name, now, idle=self._uptakes[core.name].idles(now)),
             promised_w=self._promised_w.get(core.name, 0.0),
         )
 

@@ -32,8 +32,10 @@ class Turns:
         if known is None or known[0] != running:
             self._since_s[name] = (running, now)
 
-    def rank(self, name: str, now: float) -> int:
-        """Its turn, lower first: just started, paused for long, running, paused lately."""
+    def rank(self, name: str, now: float, idle: bool = False) -> int:
+        """Its turn, lower first: just started, paused for long, running, paused lately, taking nothing."""
+        if idle:
+            return 4
         running, since_s = self._since_s.get(name, (True, float("-inf")))
         lasted_s = now - since_s
         if running:

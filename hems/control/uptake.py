@@ -14,6 +14,8 @@ REMEMBER_S = 300.0
 """For so long the highest draw counts."""
 _NEAR, _NEAR_W = 0.02, 50.0
 _RESERVE, _RESERVE_W = 0.10, 230.0
+_IDLE_W = 50.0
+"""What a device draws that does nothing."""
 _LEAST_PART = 0.1
 """Part of the type plate that is always offered, so that a device can show that it wants to start."""
 
@@ -43,11 +45,22 @@ class Uptake:
 
     def most_useful_w(self, capabilities: Capabilities, feasible: FeasiblePowers, now: float) -> float | None:
         """No more than this seems to be of use to it; None when that is not known."""
-        if self._short_since_s is None or now - self._short_since_s < LEARN_AFTER_S or not self._peaks:
+        highest_w = self._highest_w(now)
+        if highest_w is None:
             return None
-        highest_w = self._peaks[0][1]
         reserved_w = highest_w + max(_RESERVE_W, _RESERVE * highest_w)
         return max(reserved_w, _least_running(feasible), _LEAST_PART * capabilities.nameplate_w)
+
+    def idles(self, now: float) -> bool:
+        """Whether it was offered power for a while and takes nothing of it."""
+        highest_w = self._highest_w(now)
+        return highest_w is not None and highest_w <= _IDLE_W
+
+    def _highest_w(self, now: float) -> float | None:
+        """The most it took lately, once it has taken clearly less than its offer for a while."""
+        if self._short_since_s is None or now - self._short_since_s < LEARN_AFTER_S or not self._peaks:
+            return None
+        return self._peaks[0][1]
 
     def _forget(self) -> None:
         self._peaks.clear()

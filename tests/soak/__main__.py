@@ -1,8 +1,12 @@
-"""``python -m tests.soak [COUNT] [FIRST]``: live through random days and say what they showed."""
+"""``python -m tests.soak [COUNT] [FIRST]``: live through random days and say what they showed.
+
+Control looks every second while a limit is in force, as it really does.
+"""
 
 import sys
 import time
 
+from tests.soak.days import REAL_PACE_S
 from tests.soak.pool import outcomes
 
 
@@ -17,7 +21,7 @@ def main() -> int:
     first = int(sys.argv[2]) if len(sys.argv) > 2 else 0
     began = time.monotonic()
     bad, longest_s, judged, kills = 0, 0.0, 0, 0
-    for number, outcome in enumerate(outcomes(range(first, first + count)), start=1):
+    for number, outcome in enumerate(outcomes(range(first, first + count), REAL_PACE_S), start=1):
         longest_s = max(longest_s, outcome.longest_s)
         judged += outcome.judged
         kills += outcome.kills

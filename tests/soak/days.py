@@ -2,10 +2,11 @@
 
 One day: two hours of a random house (sun, clouds, appliances, cars, heat), with an order for consumption
 and often one for feed-in, devices and meter that fail in scheduled ways, a gateway that is killed and starts
-anew, and a clock that is set. Two promises are checked all the time:
+anew, and a clock that is set. Two promises are checked:
 
-* by decision: what the devices are told never adds up to more than is allowed;
-* by the true flow: a limit is exceeded only within the declared reaction time, never for longer.
+* by decision, in every cycle: what the devices are told never adds up to more than is allowed;
+* by the true flow, at every step of the models (half a second): a limit is exceeded only within the declared
+  reaction time, never for longer.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ from datetime import datetime, timedelta
 import hems.control.loop
 import hems.control.runner
 from adapters.simulated.random_house import random_house
-from adapters.simulated.virtual import METER, VirtualHouse
+from adapters.simulated.virtual import VirtualHouse
 from hems.control.allocation import Strategy
 from hems.control.loop import Controlled, ControlLoop
 from hems.control.rules import Traits
@@ -30,11 +31,13 @@ from hems.metering.measurements import Measurements
 from tests.unit.hems_control.virtual_time import LoopClock, run
 
 DAY_S = 7_200.0
-QUIET_PACE_S, BUSY_PACE_S = 20.0, 1.0
-"""Control looks each second around events, and less often in between, so that a day takes little time."""
+REAL_PACE_S, IDLE_PACE_S = 1.0, 20.0
+"""How often control looks: as in a real house around events, rarely while nothing is in force."""
+QUICK_PACE_S = 20.0
+"""The pace between events while a limit is in force, for days that must take little time."""
 BUSY_S, BUSY_AFTER_FAULT_S = 40.0, 12.0
 REACTION_S = 30.0
-"""Longest time for which the true flow may lie above a limit, counted at the busy pace (EEG: 30 s)."""
+"""Longest time for which the true flow may lie above a limit (EEG: 30 s), at the real pace."""
 SETTLE_S = 120.0
 """After a fault of a device or of the gateway the flow is not judged for so long."""
 TOLERANCE_W, TOLERANCE = 150.0, 0.03
@@ -73,16 +76,18 @@ class Outcome:
 
 @dataclass
 class _Stretch:
-    """How long something has lain above its limit."""
+    """How long something has lain above its limit, and how often control looked meanwhile at worst."""
 
     since_s: float | None = None
+    pace_s: float = 0.0
 
-    def lasts_s(self, above: bool, now: float) -> float:
-        if not above:
-            self.since_s = None
-            return 0.0
+    def lasts_s(self, now: float, pace_s: float) -> float:
         self.since_s = now if self.since_s is None else self.since_s
+        self.pace_s = max(self.pace_s, pace_s)
         return now - self.since_s
+
+    def end(self) -> None:
+        self.since_s, self.pace_s = None, 0.0
 
 
 @dataclass
@@ -94,12 +99,18 @@ class _Day:
     outcome: Outcome
     start_s: float
     moments: list[tuple[float, str, float | None]]
+    pace_s: float = REAL_PACE_S
     limits: dict[Basis, Ceiling] = field(default_factory=dict)
     unjudged_until_s: float = 0.0
     control: ControlLoop | None = None
     tasks: list["asyncio.Future[None]"] = field(default_factory=list)
     drawing: _Stretch = field(default_factory=_Stretch)
     feeding: _Stretch = field(default_factory=_Stretch)
+
+    def __post_init__(self) -> None:
+        kinds = {device: device.capabilities.kind for device in self.house.devices}
+        self.drawers = [device for device, kind in kinds.items() if kind is not Kind.INVERTER]
+        self.makers = [device for device, kind in kinds.items() if kind is Kind.INVERTER]
 
     # --- the gateway ---
 
@@ -114,7 +125,7 @@ class _Day:
             clock=self.clock,
             measurements=Measurements(),
             energies=Energies(),
-            on_cycle=_nothing,
+            on_cycle=self.judge_decisions,
             on_progress=_ignore,
             strategy=self.strategy,
         )
@@ -148,45 +159,41 @@ class _Day:
 
     # --- what is promised ---
 
-    def judge(self, now: float, pace_s: float) -> None:
-        self.judge_decisions()
-        self.house.advance()
-        faulty = any(
-            self.house.faulty(name, now, SETTLE_S)
-            for name in [METER, *(device.name for device in self.house.devices)]
-        )
-        if self.control is None or faulty or now < self.unjudged_until_s:
-            self.drawing, self.feeding = _Stretch(), _Stretch()
+    def judge_flow(self) -> None:
+        """Called at every step of the models."""
+        now = self.house.now()
+        if self.control is None or now < self.unjudged_until_s or self.is_faulty(now):
+            self.drawing.end()
+            self.feeding.end()
+            return
+        draw_w, feed_w = self.limit_w(Basis.CONTROLLABLE), self.limit_w(Basis.FEED_IN)
+        if draw_w is None and feed_w is None:
             return
         self.outcome.judged += 1
-        truth = self.house.truth()
-        drawn_w = sum(
-            max(0.0, truth.draws_w[d.name])
-            for d in self.house.devices
-            if d.capabilities.kind is not Kind.INVERTER
-        )
-        made_w = sum(
-            max(0.0, -truth.draws_w[d.name])
-            for d in self.house.devices
-            if d.capabilities.kind is Kind.INVERTER
-        )
-        effective_w = min(max(0.0, truth.grid_w), drawn_w)
-        self._compare("draw", self.drawing, Basis.CONTROLLABLE, effective_w, now, pace_s)
-        fed_w = min(max(0.0, -truth.grid_w), made_w)
-        self._compare("feed-in", self.feeding, Basis.FEED_IN, fed_w, now, pace_s)
+        grid_w = self.house.house.grid_w
+        drawn_w = sum(max(0.0, device.power_w) for device in self.drawers)
+        made_w = sum(max(0.0, -device.power_w) for device in self.makers)
+        self._compare("draw", self.drawing, draw_w, min(max(0.0, grid_w), drawn_w), now)
+        self._compare("feed-in", self.feeding, feed_w, min(max(0.0, -grid_w), made_w), now)
+
+    def limit_w(self, basis: Basis) -> float | None:
+        ceiling = self.limits.get(basis)
+        return None if ceiling is None else ceiling.value_w
+
+    def is_faulty(self, now: float) -> bool:
+        """Whether anything is broken, or was until a moment ago."""
+        return any(fault.at_s <= now < fault.until_s + SETTLE_S for fault in self.house.faults)
 
     def _compare(
-        self, what: str, stretch: _Stretch, basis: Basis, flow_w: float, now: float, pace_s: float
+        self, what: str, stretch: _Stretch, limit_w: float | None, flow_w: float, now: float
     ) -> None:
-        ceiling = self.limits.get(basis)
-        limit_w = None if ceiling is None else ceiling.value_w
-        above = limit_w is not None and flow_w > limit_w * (1.0 + TOLERANCE) + TOLERANCE_W
-        lasted_s = stretch.lasts_s(above, now)
-        if not above or limit_w is None:
+        if limit_w is None or flow_w <= limit_w * (1.0 + TOLERANCE) + TOLERANCE_W:
+            stretch.end()
             return
+        lasted_s = stretch.lasts_s(now, self.pace_s)
         self.outcome.longest_s = max(self.outcome.longest_s, lasted_s)
         self.outcome.worst_w = max(self.outcome.worst_w, flow_w - limit_w)
-        if lasted_s > REACTION_S + 2.0 * pace_s:
+        if lasted_s > REACTION_S + 2.0 * (stretch.pace_s - REAL_PACE_S):
             self.complain(f"{what} {flow_w:.0f} W above {limit_w:.0f} W for {lasted_s:.0f} s", now)
 
     def judge_decisions(self) -> None:
@@ -217,9 +224,6 @@ class _Day:
             self.outcome.complaint = f"at {now - self.start_s:.0f} s: {text}"
 
 
-def _nothing() -> None: ...
-
-
 def _ignore(_progress: object) -> None: ...
 
 
@@ -247,22 +251,21 @@ def _schedule(chance: random.Random, start_s: float) -> list[tuple[float, str, f
 
 
 @contextmanager
-def _pace() -> Iterator[list[float]]:
+def _pace() -> Iterator[None]:
     """Lets the cycle and the readings go slower while nothing happens; the real ones are constants."""
     before = hems.control.loop.CYCLE_S, hems.control.runner.POLL_S
-    pace = [BUSY_PACE_S]
     try:
-        yield pace
+        yield
     finally:
         hems.control.loop.CYCLE_S, hems.control.runner.POLL_S = before
 
 
-def live_through(seed: int) -> Outcome:
-    """One day of house number `seed`."""
-    return run(_live_through(seed))
+def live_through(seed: int, pace_s: float = QUICK_PACE_S) -> Outcome:
+    """One day of house number `seed`; `pace_s`: how often control looks between events, a limit in force."""
+    return run(_live_through(seed, pace_s))
 
 
-async def _live_through(seed: int) -> Outcome:
+async def _live_through(seed: int, pace_s: float) -> Outcome:
     chance = random.Random(seed)
     clock = DayClock()
     start_s = clock.monotonic()
@@ -270,26 +273,28 @@ async def _live_through(seed: int) -> Outcome:
     strategy = chance.choice(list(Strategy))
     outcome = Outcome(seed)
     day = _Day(seed, house, clock, strategy, outcome, start_s, _schedule(chance, start_s))
+    house.watch = day.judge_flow
     with _pace():
         try:
-            await _pass_time(day)
+            await _pass_time(day, pace_s)
         finally:
             await day.kill_gateway()
     return outcome
 
 
-async def _pass_time(day: _Day) -> None:
+async def _pass_time(day: _Day, limited_pace_s: float) -> None:
     day.start_gateway()
     busy_s = [(at_s, at_s + BUSY_S) for at_s in (day.start_s, *(at_s for at_s, _, _ in day.moments))]
     faults_s = [s for fault in day.house.faults for s in (fault.at_s, fault.until_s)]
     busy_s += [(at_s, at_s + BUSY_AFTER_FAULT_S) for at_s in faults_s]
     while (now := day.clock.monotonic()) < day.start_s + DAY_S:
+        day.house.advance()
         while day.moments and day.moments[0][0] <= now:
             _, what, value_w = day.moments.pop(0)
             await day.happen(what, value_w)
         busy = any(at_s <= now < until_s for at_s, until_s in busy_s)
-        pace_s = BUSY_PACE_S if busy else QUIET_PACE_S
-        hems.control.loop.CYCLE_S = hems.control.runner.POLL_S = pace_s
-        day.judge(now, pace_s)
-        coming_s = min((at_s - now for at_s, _ in busy_s if at_s > now), default=pace_s)
-        await asyncio.sleep(min(pace_s, coming_s))
+        limited = any(ceiling.value_w is not None for ceiling in day.limits.values())
+        day.pace_s = REAL_PACE_S if busy else limited_pace_s if limited else IDLE_PACE_S
+        hems.control.loop.CYCLE_S = hems.control.runner.POLL_S = day.pace_s
+        coming_s = min((at_s - now for at_s, _ in busy_s if at_s > now), default=day.pace_s)
+        await asyncio.sleep(min(day.pace_s, coming_s))

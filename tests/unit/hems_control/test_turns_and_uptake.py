@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,6 +49,32 @@ def test_two_cars_that_cannot_both_charge_take_turns() -> None:
             assert all(len(car.writes) < 15 for car in cars)
 
     run(scenario())
+
+
+@pytest.mark.parametrize("strategy", [Strategy.PRIORITY, Strategy.EQUAL])
+def test_a_device_that_takes_nothing_in_its_turn_gives_it_back_after_a_minute(strategy: Strategy) -> None:
+    async def scenario() -> None:
+        full = SimulatedDevice("full", wallbox(), wanted_w=0.0)
+        hungry = SimulatedDevice("hungry", wallbox(), wanted_w=11040.0)
+        async with running(House([full, hungry], strategy=strategy)) as house:
+            house.limit(5000.0)
+            await house.watch(LEARN_AFTER_S + 30.0)
+            assert hungry.power_w() == 4830.0
+            full.wanted_w = 11040.0
+            await house.watch(TURN_S - LEARN_AFTER_S)
+            assert hungry.power_w() == 4830.0
+            await house.watch(LEARN_AFTER_S + 90.0)
+            assert full.power_w() == 4830.0
+
+    run(scenario())
+
+
+def test_whoever_takes_nothing_of_an_offer_is_idle_and_a_pause_or_a_draw_is_no_sign_of_it() -> None:
+    assert uptake(4140.0, 20.0, LEARN_AFTER_S).idles(LEARN_AFTER_S)
+    assert not uptake(4140.0, 20.0, LEARN_AFTER_S - 1).idles(LEARN_AFTER_S - 1)
+    assert not uptake(4140.0, 1400.0, 600).idles(600.0)
+    assert not uptake(0.0, 0.0, 600).idles(600.0)
+    assert not Uptake().idles(600.0)
 
 
 def uptake(told_w: float, measured_w: float, seconds: float, start_s: float = 0.0) -> Uptake:
