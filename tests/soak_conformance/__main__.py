@@ -10,7 +10,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -64,11 +64,21 @@ def main() -> int:
 def _run(jobs: Sequence[Job], lanes: int, folder: Path) -> list[CaseResult]:
     _say(f"{len(jobs)} cases, {lanes} lanes, about {_minutes(jobs, lanes):.0f} min")
     began = time.monotonic()
-    for number in (signal.SIGINT, signal.SIGTERM):  # the programs are ended, also where a shell ignores it
-        signal.signal(number, signal.default_int_handler)
-    results = asyncio.run(run_jobs(jobs, STANDS, lanes, folder, _Progress(len(jobs), began).tell))
+    progress = _Progress(len(jobs), began)
+    results = asyncio.run(_until_stopped(run_jobs(jobs, STANDS, lanes, folder, progress.tell)))
     _say(f"{time.monotonic() - began:.0f} s in all")
     return results
+
+
+async def _until_stopped(work: Coroutine[None, None, list[CaseResult]]) -> list[CaseResult]:
+    """The results; a signal ends the run and every program that it started, also behind `nohup`."""
+    task = asyncio.ensure_future(work)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        sys.exit("ended by a signal")
 
 
 def _report(results: Sequence[CaseResult], folder: Path, *, expected: int) -> list[str]:
