@@ -8,6 +8,7 @@ falls only when a lower value was read back, or was measured where the device ca
 from dataclasses import dataclass
 from enum import StrEnum
 
+from hems.control.excess import Excess
 from hems.devices import Capabilities, DeviceSample, Direction, Fallback, Readback, Setpoint
 from hems.limits.reason import Reason, watts
 
@@ -54,6 +55,7 @@ class LaneView:
 
     `told`, `told_w`: the set-point in force. `charge_w`: the most it may take for all we know; a rise of
     others may not spend it. `reserved_w`: what it takes whatever it is told, 0 for a device that obeys.
+    `excess_w`: how much more than it is told it takes, by experience.
     """
 
     name: str
@@ -67,6 +69,7 @@ class LaneView:
     measured_at_s: float | None
     obedience: Obedience
     reason: Reason
+    excess_w: float = 0.0
 
 
 class DeviceCore:
@@ -239,6 +242,7 @@ class DeviceCore:
             measured_at_s=None if self._sample is None else self._sample.at_s,
             obedience=obedience,
             reason=reason,
+            excess_w=lane.excess_w,
         )
 
     def _fall_back(self, direction: Direction, lane: "_Lane", now: float) -> None:
@@ -338,6 +342,9 @@ class _Lane:
         self._rising = False
         self._changing = False
         self._again_at_s = _NEVER
+        self._patience_s = RETRY_S
+        self._excess = Excess()
+        self._aim_w = capabilities.nameplate_w
         self._complaint = ""
 
     # --- facts ---
@@ -382,6 +389,9 @@ class _Lane:
             self._rising = self._power(power_w) > (self._power(self._sent_w) if self._sent else self._bound_w)
             self._changing = True
             self.changed_at_s = now
+            self._aim_w = self._taken_w(self._power(power_w))
+            self._patience_s = RETRY_S
+            self._excess.restart(self._aim_w)
         self._outstanding_w = max(self._outstanding_w, self._power(power_w))
         self._sent, self._sent_w, self._sent_at_s = True, power_w, now
         self._on_its_way = True
@@ -411,10 +421,11 @@ class _Lane:
         measured_w = _along(self.direction, sample)
         if measured_w is None or not settled:
             return
-        self._effective = measured_w <= _with_measuring_tolerance(self._power(self._sent_w))
+        self._excess.observe(self._power(self._sent_w), measured_w, sample.at_s)
+        self._effective = measured_w <= _with_measuring_tolerance(self._aim_w)
         self._exceeds = measured_w > self._power(self._sent_w) + _NOISE_W
         if not self._effective:
-            self._write_again(now)
+            self._insist(now)
         elif not self._complaint:
             self._take_as_held()
 
@@ -457,6 +468,12 @@ class _Lane:
         """At once, but never in a quarrel with another writer."""
         self._again_at_s = min(self._again_at_s, max(now, self._sent_at_s + RETRY_S))
 
+    def _insist(self, now: float) -> None:
+        """It holds what it was told and takes more: saying it again helps after a restart, else ever less."""
+        if self._again_at_s == _NEVER:
+            self._again_at_s = max(now, self._sent_at_s + self._patience_s)
+            self._patience_s = min(2.0 * self._patience_s, REASSERT_LOWER_S)
+
     def _doubt(self, now: float) -> None:
         if self._unproven_since_s is None:
             self._unproven_since_s = now
@@ -497,14 +514,24 @@ class _Lane:
         """The most that it may hold for all we know."""
         return max(self._bound_w, self._outstanding_w)
 
+    @property
+    def excess_w(self) -> float:
+        """How much more it takes than it is told."""
+        return 0.0 if self.told_w is None else self._excess.power_w
+
+    def _taken_w(self, setpoint_w: float) -> float:
+        """What it comes to take when it holds a set-point."""
+        return setpoint_w + self.excess_w if setpoint_w > 0.0 else setpoint_w
+
     def charge_w(self, measured_w: float | None, measured_at_s: float, now: float) -> float:
         """A lower set-point that was read back is not obeyed yet: until the device has had its time to react,
         what it still takes counts too, or what it took before where that is not measured.
         """
+        taken_w = self._taken_w(self.held_w)
         if measured_w is None:
-            return max(self.held_w, self._leaving_w if now < self._settled_s else 0.0)
+            return max(taken_w, self._leaving_w if now < self._settled_s else 0.0)
         reacting = measured_at_s < self._settled_s
-        return max(self.held_w, measured_w if reacting else self._excess_w(measured_w))
+        return max(taken_w, measured_w if reacting else self._excess_w(measured_w))
 
     def reserved_w(self, measured_w: float | None, now: float) -> float:
         """What others must do without: a measured excess, or all of it when nothing proves that it obeys."""

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 
 from hems.control.allocation import Allocation, Share, Strategy, allocate
 from hems.control.budget import Budget
-from hems.control.candidates import Candidate
+from hems.control.candidates import NOISE_W, Candidate
 from hems.control.execution import LaneView, Obedience
-from hems.devices import FeasiblePowers
+from hems.devices import FeasiblePowers, PowerRange
 from hems.limits.reason import Reason, watts
 
 SMALLEST_RISE_W = 50.0
 """Smaller rises are not made, so that noise in the measurements does not become writes."""
+_TRIFLE, _TRIFLE_W = 0.01, 25.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,43 @@ class Standing:
     def name(self) -> str:
         """The device's name."""
         return self.view.name
+
+    @property
+    def shift_w(self) -> float:
+        """So much more than told it comes to take. A step is not given up for a trifle."""
+        excess_w = self.view.excess_w
+        if excess_w == 0.0 or self.feasible is None or _is_free_from_zero(self.feasible):
+            return excess_w
+        return max(0.0, excess_w - max(_TRIFLE_W, _TRIFLE * (self.view.told_w or 0.0)))
+
+    @property
+    def takeable(self) -> FeasiblePowers | None:
+        """What it comes to take when it is told what it can hold."""
+        if self.feasible is None or self.shift_w == 0.0:
+            return self.feasible
+        return FeasiblePowers(tuple(_shifted(each, self.shift_w) for each in self.feasible.ranges))
+
+    def taken_w(self, told_w: float) -> float:
+        """What it comes to take when it is told that much."""
+        return told_w + self.shift_w if told_w > 0.0 else told_w
+
+    def told_w(self, taken_w: float) -> float:
+        """What it is to be told so that it takes no more than that."""
+        if self.feasible is None or self.shift_w == 0.0 or taken_w <= 0.0:
+            return taken_w
+        return max(0.0, self.feasible.at_most(taken_w - self.shift_w + NOISE_W) or 0.0)
+
+
+def _is_free_from_zero(feasible: FeasiblePowers) -> bool:
+    only = feasible.ranges[0]
+    return len(feasible.ranges) == 1 and only.low_w <= 0.0 and only.step_w == 0.0
+
+
+def _shifted(powers: PowerRange, shift_w: float) -> PowerRange:
+    if powers.high_w <= 0.0:
+        return powers
+    low_w = powers.low_w + shift_w if powers.low_w > 0.0 else powers.low_w
+    return PowerRange(low_w, powers.high_w + shift_w, powers.step_w)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +113,10 @@ def _candidate(standing: Standing) -> Candidate:
     if view.obedience is Obedience.UNREACHABLE:
         useful_w.append(view.charge_w)
     elif view.obedience is Obedience.DISOBEYING and view.told_w is not None:
-        useful_w.append(view.told_w)
+        useful_w.append(standing.taken_w(view.told_w))
     return Candidate(
         standing.name,
-        standing.feasible,
+        standing.takeable,
         view.reserved_w,
         min(useful_w, default=None),
         nameplate_w=standing.nameplate_w,
@@ -100,15 +138,24 @@ class _Spare:
 
 
 def _step(standing: Standing, share: Share, spare: Sequence[_Spare]) -> Told | None:
-    view, feasible = standing.view, standing.feasible
-    if feasible is None:
+    view, takeable = standing.view, standing.takeable
+    if takeable is None:
         return None
     if share.power_w is None:
         return _release(view, share)
     bounded = view.told and view.told_w is not None
-    if not bounded or share.power_w <= _known(view.told_w):
-        return Told(share.power_w, share.reason)
-    return _rise(standing, feasible, share.power_w, share.reason, spare)
+    if not bounded or share.power_w <= standing.taken_w(_known(view.told_w)):
+        return _told(standing, share.power_w, share.reason)
+    return _rise(standing, takeable, share.power_w, share.reason, spare)
+
+
+def _told(standing: Standing, taken_w: float, reason: Reason) -> Told:
+    """The set-point with which it comes to take that much."""
+    power_w = standing.told_w(taken_w)
+    if power_w == taken_w:
+        return Told(power_w, reason)
+    text = f"{reason.text}; told {watts(power_w)}, because it takes {watts(standing.shift_w)} more than told"
+    return Told(power_w, Reason(reason.code, text, {**reason.values, "excess_w": standing.shift_w}))
 
 
 def _release(view: LaneView, share: Share) -> Told | None:
@@ -120,27 +167,28 @@ def _release(view: LaneView, share: Share) -> Told | None:
 
 
 def _rise(
-    standing: Standing, feasible: FeasiblePowers, share_w: float, reason: Reason, spare: Sequence[_Spare]
+    standing: Standing, takeable: FeasiblePowers, share_w: float, reason: Reason, spare: Sequence[_Spare]
 ) -> Told:
     view = standing.view
     told_w = _known(view.told_w)
+    taken_w = standing.taken_w(told_w)
     if not view.may_rise:
         return Told(told_w, _rests(view))
     free_w = max(0.0, min(s.left_w / s.weight(standing) for s in spare))
-    power_w = feasible.at_most(min(share_w, view.charge_w + free_w))
-    if power_w is None or power_w <= told_w:
-        return Told(told_w, _waits(told_w, share_w))
-    if power_w - _worth(told_w, feasible) < SMALLEST_RISE_W:
-        return Told(told_w, _too_small(told_w, power_w))
+    power_w = takeable.at_most(min(share_w, view.charge_w + free_w))
+    if power_w is None or power_w <= taken_w:
+        return Told(told_w, _waits(taken_w, share_w))
+    if power_w - _worth(taken_w, takeable) < SMALLEST_RISE_W:
+        return Told(told_w, _too_small(taken_w, power_w))
     for each in spare:
         each.left_w -= max(0.0, power_w - view.charge_w) * each.weight(standing)
-    return Told(power_w, reason if power_w == share_w else _waits(power_w, share_w))
+    return _told(standing, power_w, reason if power_w == share_w else _waits(power_w, share_w))
 
 
-def _worth(told_w: float, feasible: FeasiblePowers) -> float:
+def _worth(taken_w: float, takeable: FeasiblePowers) -> float:
     """What the device makes of its set-point: less, once a higher voltage has made its currents cost more."""
-    power_w = feasible.at_most(told_w)
-    return told_w if power_w is None else power_w
+    power_w = takeable.at_most(taken_w)
+    return taken_w if power_w is None else power_w
 
 
 def _known(power_w: float | None) -> float:

@@ -39,6 +39,8 @@ def explain(
     else:
         parts.append(f"credit 0 ({_short(credit_reason)})")
     parts.append(_step(told.reason))
+    if "excess_w" in told.reason.values:
+        parts.append(f"it takes {watts(float(told.reason.values['excess_w'] or 0.0))} more than told")
     text = f"{in_own_terms(told.power_w, capabilities)} because {', '.join(parts)}"
     values: dict[str, ReasonValue] = {
         **told.reason.values,
@@ -83,7 +85,7 @@ def _short(reason: Reason) -> str:
 def _step(reason: Reason) -> str:
     if reason.code in _STEP_WORDS:
         return _STEP_WORDS[reason.code]
-    return reason.text.partition(": ")[2] or reason.text
+    return (reason.text.partition(": ")[2] or reason.text).partition("; told ")[0]
 
 
 _STEP_WORDS = {

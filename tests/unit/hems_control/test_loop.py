@@ -1,8 +1,9 @@
 """Control around simulated devices, in virtual time."""
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from random import Random
 
 import pytest
 
@@ -298,6 +299,80 @@ def test_a_shift_of_shares_waits_for_a_device_that_follows_late() -> None:
             assert box.power_w() == 4140.0
 
     run(scenario())
+
+
+@dataclass
+class Imprecise(SimulatedDevice):
+    """Takes another power than it is told: by a part, and trembling."""
+
+    gain: float = 1.0
+    tremble: float = 0.0
+    random: Random = field(default_factory=lambda: Random(7))
+
+    def power_w(self) -> float:
+        told_w = self.held.get(CONSUMPTION)
+        if told_w is None:
+            return self.wanted_w
+        return min(self.wanted_w, told_w * (self.gain + self.random.uniform(-self.tremble, self.tremble)))
+
+
+@pytest.mark.parametrize("gain", [1.003, 1.015, 1.04, 1.10])
+def test_a_device_that_takes_more_than_it_is_told_is_told_less_until_the_limit_is_true_at_the_meter(
+    gain: float,
+) -> None:
+    async def scenario() -> None:
+        pump = Imprecise("pump", heat_pump(), wanted_w=8000.0, gain=gain)
+        async with running(House([pump])) as house:
+            house.limit(4200.0)
+            await house.watch(15.0)
+            for _ in range(60):
+                await house.watch(10.0)
+                assert 4100.0 <= house.most_drawn_w <= 4200.0 + 1.0
+            assert house.lane("pump").obedience is Obedience.EFFECTIVE
+            assert Milestone.MEASURED_BELOW in [step.milestone for step in house.progress]
+            assert len(pump.writes) <= 6
+            pump.gain = 1.0
+            await house.watch(900.0)
+            assert pump.power_w() >= 4150.0
+            assert len(pump.writes) <= 9
+
+    run(scenario())
+
+
+def test_a_device_that_takes_far_too_much_is_told_less_by_a_bounded_part_and_not_without_end() -> None:
+    async def scenario() -> None:
+        pump = Imprecise("pump", heat_pump(), wanted_w=8000.0, gain=2.0)
+        async with running(House([pump])) as house:
+            house.limit(4200.0)
+            await house.watch(600.0)
+            assert min(w for w in pump.values() if w is not None) >= 0.75 * 4200.0 - 1.0
+            assert house.lane("pump").obedience is Obedience.DISOBEYING
+            assert len(pump.writes) <= 25
+
+    run(scenario())
+
+
+def test_a_device_whose_power_trembles_is_not_told_something_else_with_every_reading() -> None:
+    async def scenario() -> None:
+        pump = Imprecise("pump", heat_pump(), wanted_w=8000.0, gain=1.01, tremble=0.02)
+        async with running(House([pump])) as house:
+            house.limit(4200.0)
+            await house.watch(3600.0)
+            assert len(pump.writes) <= 20
+
+    run(scenario())
+
+
+def test_a_charge_point_is_not_paused_for_a_trifle_but_for_more_than_that() -> None:
+    async def scenario(gain: float, held_w: float) -> None:
+        box = Imprecise("wallbox", wallbox(), wanted_w=11040.0, gain=gain)
+        async with running(House([box])) as house:
+            house.limit(4200.0)
+            await house.watch(60.0)
+            assert box.held[CONSUMPTION] == held_w
+
+    run(scenario(1.02, 4140.0))
+    run(scenario(1.05, 0.0))
 
 
 def test_a_device_that_comes_back_is_limited_again_at_once() -> None:
