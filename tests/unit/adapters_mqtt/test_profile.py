@@ -107,3 +107,13 @@ def test_no_payload_breaks_the_inbox(payload: bytes) -> None:
     assert isinstance(inbox.text("power_w"), str)
     number = inbox.number("power_w")
     assert number is None or -1_000_000.0 <= number <= 1_000_000.0
+
+
+def test_a_generic_device_cannot_be_told_to_give_up_before_it_is_told_again() -> None:
+    shortest = load_mqtt_profile("generic-device", {"watchdog_s": 30}).controls.max_power_w
+    assert shortest is not None
+    assert shortest.failsafe is not None
+    assert shortest.refresh_s is not None
+    assert shortest.refresh_s < shortest.failsafe.after_s
+    with pytest.raises(SettingsError, match="outside 30 to 3600"):
+        load_mqtt_profile("generic-device", {"watchdog_s": 29})
