@@ -68,8 +68,8 @@ class MqttDevice(ABC):
         """Take a command over; returns it in words, empty for one that it does not understand."""
         return ""
 
-    def _live(self, now: float) -> None:  # noqa: ARG002 - a hook
-        """What it does by itself at each beat; nothing by default."""
+    def live(self, now: float) -> None:  # noqa: ARG002 - a hook
+        """Do what it does by itself; called at each beat, and as often while it is not at the broker."""
         return
 
     @abstractmethod
@@ -123,8 +123,8 @@ class MqttDevice(ABC):
             self._heard(now)
             if Fault.IGNORE_WRITES not in self.faults and (meaning := self._obey(topic, payload)):
                 self._on_command(CommandTaken(self.name, topic, payload, meaning))
-        self._live(now)
-        return self._news(now)
+        self.live(now)
+        return {} if Fault.MUTE in self.faults else self._news(now)
 
     def _news(self, now: float) -> Payloads:
         if Fault.STUCK not in self.faults:

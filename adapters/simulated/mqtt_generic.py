@@ -92,7 +92,7 @@ class GenericDevice(MqttDevice):
         self._held_w = min(max(power_w, floor_w), self._max_power_w)
         return f"at most {plain(self._held_w)} W"
 
-    def _live(self, now: float) -> None:
+    def live(self, now: float) -> None:
         """Its watchdog counts from the last command, or from the first beat."""
         if self._told_at_s is None:
             self._told_at_s = now

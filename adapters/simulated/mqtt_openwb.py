@@ -77,7 +77,7 @@ class OpenWb(MqttDevice):
         self._current_a = min(max(float(text), floor_a), self._wallbox.hardware_max_a)
         return f"charge current {self._current_a:g} A"
 
-    def _live(self, now: float) -> None:  # noqa: ARG002 - time means nothing to it
+    def live(self, now: float) -> None:  # noqa: ARG002 - time means nothing to it
         if Fault.NO_EFFECT not in self.faults:
             self._wallbox.max_current_a, self._wallbox.locked = self._current_a, self._locked
 

@@ -70,13 +70,20 @@ class Visit:
         while not self._leaving:
             away_s = self.device.away_s(self._premises.now())
             if away_s > 0.0:
-                await self._wait(away_s)
+                await self._live_alone(away_s)
                 continue
             try:
                 await self._stay()
             except MqttError as error:
                 self._tell_connection(str(error))
-                await self._wait(_RETRY_S)
+                await self._live_alone(_RETRY_S)
+
+    async def _live_alone(self, seconds: float) -> None:
+        """Nobody hears it, but its own watchdog runs on."""
+        self._premises.advance()
+        self.device.live(self._premises.now())
+        self._tell_own_doing()
+        await self._wait(min(seconds, self.device.beat_s))
 
     async def _stay(self) -> None:
         async with self._client() as client:
@@ -134,7 +141,7 @@ class Visit:
     async def _wait(self, seconds: float) -> None:
         """Until then, or until the bell rings."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds if math.isfinite(seconds) else None):
+            async with asyncio.timeout(seconds):
                 await self._bell.wait()
         self._bell.clear()
 

@@ -107,6 +107,14 @@ def test_what_a_misbehaving_device_shows_and_what_it_follows(
     assert model.ceiling_w == followed_w
 
 
+def test_a_mute_device_obeys_and_publishes_nothing() -> None:
+    device, model = _heat_pump()
+    device.faults.add(Fault.MUTE)
+    device.hear(SET, "2000")
+    assert device.beat(0.0) == {}
+    assert model.ceiling_w == 2_000.0
+
+
 def test_a_slow_device_takes_over_and_publishes_at_distant_beats_only() -> None:
     device, _ = _heat_pump()
     device.faults.add(Fault.SLOW)
