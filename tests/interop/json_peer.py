@@ -159,7 +159,9 @@ class JsonPeer(LineProgram):
     def take(self, members: Members) -> None:
         """Handle one line of the program: a reply, else an event."""
         if members["event"] == "reply":
-            self._replies[members["id"]].set_result(members)
+            waiting = self._replies[members["id"]]
+            if not waiting.done():  # else nobody waits for it any more
+                waiting.set_result(members)
         else:
             super().take(members)
 
