@@ -33,7 +33,7 @@ _KINDS: tuple[Kind, ...] = ("our house", "our box")
 _BACK_WITHIN_S = 60.0
 _HELD_WITHIN_S = 15.0
 _ANSWERS_WITHIN_S = 0.5
-"""When a connection ends while the Go stack is just answering a limit, it locks itself out (see the README)."""
+"""When a connection ends while the Go stack is answering a limit, it locks itself out (interop README)."""
 _AT_ONCE = 6
 _HANDSHAKE_RECORDS = 30
 """Up to the data exchange each step is tried, afterwards every third: the use cases take about a hundred."""
