@@ -224,7 +224,7 @@ class ProgrammeSettings(Section):
         json_schema_extra=unit("W"),
     )
     devices: tuple[str, ...] = Field(
-        default=(), max_length=64, description="Devices it is for; empty means all controllable ones."
+        default=(), max_length=128, description="Devices it is for; empty means all controllable ones."
     )
 
 

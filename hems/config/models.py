@@ -372,7 +372,7 @@ class Configuration(Section):
         default=GridConnectionPointSettings(), description="The grid connection and its meter."
     )
     devices: tuple[DeviceSettings, ...] = Field(
-        default=(), max_length=64, description="The devices that the gateway steers."
+        default=(), max_length=128, description="The devices that the gateway steers."
     )
     rules: RulesSettings = Field(
         default=RulesSettings(), description="How scarce power is divided and counted."
