@@ -191,6 +191,12 @@ def _warnings(configuration: Configuration, devices: Sequence[Device], count: Ho
         found.append(
             "No device counts as controllable: a limit on consumption would be accepted without any effect."
         )
+    if devices and _may_limit_feed_in(configuration) and not any(d.capabilities.production for d in devices):
+        found.append(
+            "Feed-in may be limited, but no device can be told to feed in less: such a limit would be "
+            "accepted without any effect. If nothing in the house feeds in, set "
+            "eebus.switches.production_limits to false."
+        )
     if configuration.grid_connection_point.meter is None:
         found.append(
             "No meter is configured: the Steuerbox cannot read the house, and no surplus is given to devices."
@@ -207,3 +213,7 @@ def _warnings(configuration: Configuration, devices: Sequence[Device], count: Ho
             f"power of {watts(minimum.power_w)}: you may set eebus.failsafe.consumption_w that high."
         )
     return found
+
+
+def _may_limit_feed_in(configuration: Configuration) -> bool:
+    return configuration.eebus.switches.production_limits or configuration.generation is not None

@@ -261,6 +261,11 @@ def budgets(
     return tuple(_budget(allowance, situation) for allowance in (*strictest(limiting), *protecting))
 
 
+def budget_of(ceiling: Ceiling, situation: Situation) -> Budget:
+    """The budget of one ceiling in force, whether it binds or not. Raises ValueError like `convert`."""
+    return _budget(convert(ceiling, situation), situation)
+
+
 def _budget(allowance: Allowance, situation: Situation) -> Budget:
     ceiling = allowance.ceiling
     devices, weights = ceiling.devices, {}

@@ -223,7 +223,7 @@ class ControlLoop:
 
     def _report(self, steps: Iterable[Progress]) -> None:
         for step in steps:
-            _log.info("%s %s: %s", step.direction, step.milestone, step.reason.text)
+            _log.info("%s %s: %s", step.source, step.milestone, step.reason.text)
             self._on_progress(step)
 
     def _free_all(self) -> None:

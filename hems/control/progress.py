@@ -1,12 +1,16 @@
-"""How far an order has come: decided, first write, confirmed by the devices, measured. Pure."""
+"""How far an order has come: decided, first write, confirmed by the devices, measured. Pure.
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+Each ceiling is judged by the devices of its own budget, feed-in at the grid connection by the meter there.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 
+from hems.control.budget import Budget
 from hems.control.execution import LaneView, Obedience
-from hems.devices import Direction
-from hems.limits.ceilings import Ceiling
+from hems.devices import Direction, MeterSample
+from hems.limits.ceilings import Basis, Ceiling
 from hems.limits.reason import Reason, watts
 
 _NOISE_W = 1.0
@@ -24,87 +28,155 @@ class Milestone(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One step reached. `at_s`: monotonic. `sources`: the ceilings in force, the binding one first."""
+    """One step that a ceiling in force has reached. `at_s`: monotonic. `source`: whose ceiling it is."""
 
     milestone: Milestone
     direction: Direction
     at_s: float
-    sources: tuple[str, ...]
+    source: str
     allowed_w: float
     reason: Reason
 
 
-@dataclass(slots=True)
-class ProgressTracker:
-    """Follows one direction from one change of the ceilings in force to the next."""
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known at a moment: how the devices stand, and the newest trusted reading of the grid meter."""
 
-    direction: Direction
-    _identity: tuple[tuple[str, float | None, float], ...] = ()
-    _sources: tuple[str, ...] = ()
-    _allowed_w: float = 0.0
-    _decided_s: float = 0.0
-    _reached: set[Milestone] = field(default_factory=lambda: set(Milestone))
+    views: Sequence[LaneView]
+    meter: MeterSample | None = None
+
+
+class ProgressTracker:
+    """Follows each ceiling in force in one direction from its beginning, or its last change, to its end."""
+
+    def __init__(self) -> None:
+        self._tracks: dict[str, _Track] = {}
 
     def decided(
-        self, in_force: Sequence[Ceiling], allowed_w: float | None, views: Sequence[LaneView], now: float
+        self, in_force: Iterable[tuple[Ceiling, Budget]], evidence: Evidence, now: float
     ) -> list[Progress]:
-        """A division was made; new steps only when the ceilings in force are others than before."""
-        identity = tuple(sorted((c.source, c.value_w, c.since_s) for c in in_force))
-        if allowed_w is not None:
-            self._allowed_w = allowed_w
-        if identity == self._identity:
-            return []
-        self._identity = identity
-        self._sources = tuple(c.source for c in in_force)
-        self._decided_s = now
-        self._reached = set() if identity else set(Milestone)
-        taken_w = _taken(views, None)
-        below = taken_w is not None and taken_w <= self._allowed_w + _NOISE_W
-        return self._reach(Milestone.DECIDED, _decision(self._allowed_w, below), now)
+        """A division was made, each ceiling with its own budget; new steps only for those that are new."""
+        former, self._tracks = self._tracks, {}
+        steps = []
+        for ceiling, budget in in_force:
+            track = former.get(ceiling.source)
+            if track is None or not track.is_about(ceiling):
+                track = _Track(ceiling, budget, now)
+                steps += track.begin(evidence)
+            track.budget = budget
+            self._tracks[ceiling.source] = track
+        return steps
 
     def write_started(self, name: str, power_w: float | None, now: float) -> list[Progress]:
         """A set-point leaves for a device."""
         told = "free" if power_w is None else watts(power_w)
         reason = Reason("first_write", f"{name} is told {told}", {"device": name, "power_w": power_w})
-        return self._reach(Milestone.FIRST_WRITE, reason, now)
-
-    def observe(self, views: Sequence[LaneView], now: float) -> list[Progress]:
-        """Look at the devices once a cycle."""
         steps = []
-        bounded = [v for v in views if v.told and v.told_w is not None]
-        if all(v.obedience in _HELD for v in bounded):
-            steps += self._reach(Milestone.CONFIRMED, _confirmed(len(bounded)), now)
-        taken_w = _taken(views, self._decided_s)
-        if taken_w is not None and taken_w <= self._allowed_w + _NOISE_W:
-            steps += self._reach(Milestone.MEASURED_BELOW, _below(taken_w, self._allowed_w), now)
+        for track in self._tracks.values():
+            if track.budget.weight(name) > 0.0:
+                steps += track.reach(Milestone.FIRST_WRITE, reason, now)
         return steps
 
-    def _reach(self, milestone: Milestone, reason: Reason, now: float) -> list[Progress]:
+    def observe(self, evidence: Evidence, now: float) -> list[Progress]:
+        """Look at devices and meter once a cycle."""
+        return [step for track in self._tracks.values() for step in track.observe(evidence, now)]
+
+
+class _Track:
+    """One ceiling with the devices that its budget covers; none of them proves nothing."""
+
+    def __init__(self, ceiling: Ceiling, budget: Budget, now: float) -> None:
+        self._ceiling = ceiling
+        self.budget = budget
+        self._began_s = now
+        self._reached: set[Milestone] = set()
+
+    def is_about(self, ceiling: Ceiling) -> bool:
+        return (self._ceiling.value_w, self._ceiling.since_s) == (ceiling.value_w, ceiling.since_s)
+
+    def begin(self, evidence: Evidence) -> list[Progress]:
+        covered = self._covered(evidence)
+        if not covered:
+            return self.reach(Milestone.DECIDED, _nobody(self.budget.allowed_w), self._began_s)
+        shown = self._shown(evidence, None)
+        below = shown is not None and shown.within
+        return self.reach(Milestone.DECIDED, _decision(self.budget.allowed_w, below), self._began_s)
+
+    def observe(self, evidence: Evidence, now: float) -> list[Progress]:
+        steps = []
+        bounded = [v for v in self._covered(evidence) if v.told and v.told_w is not None]
+        if bounded and all(v.obedience in _HELD for v in bounded):
+            steps += self.reach(Milestone.CONFIRMED, _confirmed(len(bounded)), now)
+        shown = self._shown(evidence, self._began_s)
+        if shown is not None and shown.within:
+            steps += self.reach(Milestone.MEASURED_BELOW, shown.reason(), now)
+        return steps
+
+    def reach(self, milestone: Milestone, reason: Reason, now: float) -> list[Progress]:
         if milestone in self._reached:
             return []
         self._reached.add(milestone)
-        return [Progress(milestone, self.direction, now, self._sources, self._allowed_w, reason)]
+        ceiling = self._ceiling
+        return [
+            Progress(milestone, ceiling.basis.direction, now, ceiling.source, self.budget.allowed_w, reason)
+        ]
+
+    def _covered(self, evidence: Evidence) -> list[LaneView]:
+        return [view for view in evidence.views if self.budget.weight(view.name) > 0.0]
+
+    def _shown(self, evidence: Evidence, since_s: float | None) -> "_Shown | None":
+        """What measurements show; None while they show nothing, or are older than the beginning."""
+        meter = evidence.meter
+        if self._ceiling.basis is Basis.FEED_IN and meter is not None:
+            if since_s is not None and meter.at_s < since_s:
+                return None
+            return _Shown("fed in", max(0.0, -meter.power_w), self._ceiling.value_w or 0.0)
+        covered = self._covered(evidence)
+        taken_w = _taken([(view, self.budget.weight(view.name)) for view in covered], since_s)
+        return None if taken_w is None else _Shown("measured at", taken_w, self.budget.allowed_w)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    how: str
+    power_w: float
+    bound_w: float
+
+    @property
+    def within(self) -> bool:
+        return self.power_w <= self.bound_w + _NOISE_W
+
+    def reason(self) -> Reason:
+        text = f"{self.how} {watts(self.power_w)}, within {watts(self.bound_w)}"
+        return Reason("measured_below", text, {"taken_w": self.power_w, "allowed_w": self.bound_w})
 
 
 _HELD = frozenset({Obedience.CONFIRMED, Obedience.EFFECTIVE})
 
 
-def _taken(views: Sequence[LaneView], since_s: float | None) -> float | None:
-    """What the devices take by measurement; None while one of them was not read since then.
+def _taken(weighted: Sequence[tuple[LaneView, float]], since_s: float | None) -> float | None:
+    """What devices take by measurement; None for no devices, or while one was not read since then.
 
     A device that never measures counts with the most that it may take; one out of reach proves nothing.
     """
+    if not weighted:
+        return None
     total_w = 0.0
-    for view in views:
+    for view, weight in weighted:
         if since_s is not None and view.obedience is Obedience.UNREACHABLE:
             return None
         if view.measured_w is None:
-            total_w += view.charge_w
+            total_w += weight * view.charge_w
         elif since_s is not None and (view.measured_at_s is None or view.measured_at_s < since_s):
             return None
         else:
-            total_w += view.measured_w
+            total_w += weight * view.measured_w
     return total_w
+
+
+def _nobody(allowed_w: float) -> Reason:
+    text = "no device can be told to follow it"
+    return Reason("decided", text, {"allowed_w": allowed_w, "already_below": 0, "devices": 0})
 
 
 def _decision(allowed_w: float, already_below: bool) -> Reason:
@@ -116,8 +188,3 @@ def _decision(allowed_w: float, already_below: bool) -> Reason:
 
 def _confirmed(devices: int) -> Reason:
     return Reason("confirmed", f"{devices} devices hold their set-points", {"devices": devices})
-
-
-def _below(taken_w: float, allowed_w: float) -> Reason:
-    text = f"measured at {watts(taken_w)}, within {watts(allowed_w)}"
-    return Reason("measured_below", text, {"taken_w": taken_w, "allowed_w": allowed_w})

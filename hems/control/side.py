@@ -3,19 +3,19 @@
 from collections.abc import Mapping, Sequence
 
 from hems.control.allocation import Strategy
-from hems.control.budget import Budget, budgets
+from hems.control.budget import Budget, Situation, budget_of, budgets
 from hems.control.execution import DeviceCore, LaneView
 from hems.control.gauge import Gauge, Parties
 from hems.control.planning import Plan, Standing, plan
-from hems.control.progress import Progress, ProgressTracker
+from hems.control.progress import Evidence, Progress, ProgressTracker
 from hems.control.rules import HouseRules, Traits
 from hems.control.status import BudgetStatus, LaneStatus, SideStatus
 from hems.control.turns import Turns, has_gap
 from hems.control.uptake import Uptake
 from hems.control.why import explain
-from hems.devices import Direction, Kind
+from hems.devices import Direction, Kind, MeterSample
 from hems.limits.ceilings import Ceiling
-from hems.metering.measurements import Measurements
+from hems.metering.measurements import Measurements, Quality
 
 
 class Side:
@@ -23,7 +23,7 @@ class Side:
 
     def __init__(self, direction: Direction, cores: Mapping[str, DeviceCore], rules: HouseRules) -> None:
         self.direction = direction
-        self.progress = ProgressTracker(direction)
+        self.progress = ProgressTracker()
         self._all = cores
         self._rules = rules
         self._gauge = Gauge(direction, rules)
@@ -31,6 +31,8 @@ class Side:
         self._uptakes = {name: Uptake() for name in cores}
         self._promised_w: Mapping[str, float] = {}
         self._budgets: tuple[Budget, ...] = ()
+        self._situation = Situation()
+        self._meter: MeterSample | None = None
         self._plan = _NOTHING
 
     @property
@@ -71,6 +73,7 @@ class Side:
 
     def measure(self, measurements: Measurements, in_force: Sequence[Ceiling], now: float) -> None:
         """Bring credit and learned uptake up to date."""
+        self._meter = measurements.meter() if measurements.meter_quality(now) is Quality.GOOD else None
         cores, views = self._cores, self._views_by_name(now)
         frozen_until_s = max((core.frozen_until_s(self.direction) for core in cores.values()), default=0.0)
         self._gauge.measure(measurements, self._parties(views), in_force, frozen_until_s, now)
@@ -80,8 +83,8 @@ class Side:
     def decide(self, in_force: Sequence[Ceiling], now: float) -> list[str]:
         """Divide the budget and tell the cores; the names of devices with another set-point than before."""
         cores = self._cores
-        situation = self._gauge.situation(self._parties(self._views_by_name(now)))
-        self._budgets = budgets(self.direction, in_force, situation)
+        self._situation = self._gauge.situation(self._parties(self._views_by_name(now)))
+        self._budgets = budgets(self.direction, in_force, self._situation)
         if not self._budgets and not any(core.told(self.direction) for core in cores.values()):
             self._plan = _NOTHING
             return []
@@ -110,15 +113,18 @@ class Side:
         return ordered
 
     def note_decision(self, in_force: Sequence[Ceiling], now: float) -> list[Progress]:
-        """The steps that the last decision means for the order in force."""
-        mine = {c.source: c for c in in_force if c.basis.direction is self.direction}
-        binding = [mine.pop(b.source) for b in self._budgets if b.source in mine]
-        allowed_w = self._budgets[0].allowed_w if self._budgets else None
-        return self.progress.decided([*binding, *mine.values()], allowed_w, self._views(now), now)
+        """The steps that the last decision means for what is in force."""
+        mine = [c for c in in_force if c.basis.direction is self.direction]
+        return self.progress.decided(
+            [(ceiling, budget_of(ceiling, self._situation)) for ceiling in mine], self._evidence(now), now
+        )
 
     def observe(self, now: float) -> list[Progress]:
         """The steps that the newest readings show."""
-        return self.progress.observe(self._views(now), now)
+        return self.progress.observe(self._evidence(now), now)
+
+    def _evidence(self, now: float) -> Evidence:
+        return Evidence(self._views(now), self._meter)
 
     def _views(self, now: float) -> list[LaneView]:
         return list(self._views_by_name(now).values())

@@ -132,15 +132,14 @@ class OrderRecorder:
             self._step(began, Step.ACCEPTED, "a contact cannot be refused", {})
 
     def progress(self, progress: Progress) -> None:
-        """Control has reached a step; it belongs to the open events of the sources in force."""
+        """Control has reached a step; it belongs to the open event of its source."""
         values = {
             "allowed_mw": round(progress.allowed_w * 1000),
             **_integers(progress.reason.values),
         }
-        for source in progress.sources:
-            running = self._open.get(source)
-            if running is not None:
-                self._step(running, _STEP_OF[progress.milestone], progress.reason.text, values)
+        running = self._open.get(progress.source)
+        if running is not None:
+            self._step(running, _STEP_OF[progress.milestone], progress.reason.text, values)
 
     def stop(self) -> None:
         """The gateway stops: events that are open stay without a known end."""

@@ -65,5 +65,5 @@ class Audience:
 
     def _progress(self, progress: Progress) -> None:
         verb = _STEPS.get(progress.milestone)
-        if verb is not None and progress.sources:
+        if verb is not None:
             self._narrator.say("Gateway", f"{verb}: {progress.direction} {progress.reason.text}")

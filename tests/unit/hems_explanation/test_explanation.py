@@ -142,6 +142,22 @@ def test_a_house_without_devices_or_meter_is_warned() -> None:
     assert "No meter is configured" in warnings
 
 
+def test_a_house_that_cannot_be_told_to_feed_in_less_is_warned_while_that_may_be_ordered() -> None:
+    def warned(configuration: Configuration, devices: list[OfflineDevice]) -> bool:
+        warnings = explain(configuration, devices).warnings
+        return any("no device can be told to feed in less" in each for each in warnings)
+
+    configuration, devices = house(wallbox(0.0))
+    assert warned(configuration, devices)
+    switches = configuration.eebus.switches.model_copy(update={"production_limits": False})
+    eebus = configuration.eebus.model_copy(update={"switches": switches})
+    consuming = configuration.model_copy(update={"eebus": eebus})
+    assert not warned(consuming, devices)
+    plant = GenerationSettings(installed_power_w=9900.0)
+    assert warned(consuming.model_copy(update={"generation": plant}), devices)
+    assert not warned(*house(wallbox(0.0), inverter(0.0)))
+
+
 def test_counting_and_the_minimum_power_are_explained_with_formula_and_clause() -> None:
     explanation = explain(*house(wallbox(0.0), wallbox(0.0), inverter(None)))
     told = dict(explanation.lines)

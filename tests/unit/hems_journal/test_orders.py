@@ -90,7 +90,7 @@ class Bench:
                 milestone,
                 devices.Direction.CONSUMPTION,
                 self.clock.monotonic(),
-                ("eebus/lpc",),
+                "eebus/lpc",
                 4200.0,
                 reason,
             )
