@@ -36,6 +36,14 @@ class BoxPresence:
     connected: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Raised:
+    """An announcement that is up, and its name in DNS; a copy under another name is none of its own."""
+
+    instance: str
+    announcement: Announcement
+
+
 class PairingHost:
     """Listens while it has a listener; every change of its memory is stored before it counts."""
 
@@ -50,7 +58,7 @@ class PairingHost:
         self._memory = memory
         self._clock = clock
         self._persist = persist
-        self._announcements: dict[str, Announcement] = {}
+        self._announcements: dict[str, _Raised] = {}
         self._judged: set[tuple[str, bool]] = set()
         self._left_at = clock.monotonic()
         self._lock = asyncio.Lock()
@@ -73,19 +81,27 @@ class PairingHost:
             self._announcements.clear()
 
     def announced(self, instance: str, txt: Mapping[str, str]) -> None:
-        """An announcement is up. Others than those for the pairing service are skipped."""
-        if self._listener is None or (
-            instance not in self._announcements and len(self._announcements) >= _MAX_ANNOUNCEMENTS
-        ):
+        """An announcement is up. Only what proves our secret takes a place: no stranger can fill them."""
+        if self._listener is None:
             return
         try:
-            self._announcements[instance] = parse_announcement(txt)
+            announcement = parse_announcement(txt)
         except DecodeError as error:
             _log.debug("pairing announcement '%s' not usable: %s", instance, error)
+            return
+        objection = self._listener.objection(announcement)
+        if objection is not None:
+            self._report(announcement, objection)
+            return
+        self.withdrawn(instance)
+        if announcement.digest not in self._announcements and len(self._announcements) < _MAX_ANNOUNCEMENTS:
+            self._announcements[announcement.digest] = _Raised(instance, announcement)
 
     def withdrawn(self, instance: str) -> None:
         """An announcement is gone."""
-        self._announcements.pop(instance, None)
+        for digest, raised in list(self._announcements.items()):
+            if raised.instance == instance:
+                del self._announcements[digest]
 
     async def consider(self, box: BoxPresence) -> ControlUnit | None:
         """Judge the announcements that are up. Returns the unit that is expected now, if it is a new one."""
@@ -94,8 +110,8 @@ class PairingHost:
         if self._listener is None or not self._announcements:
             return None
         async with self._lock:
-            for announcement in list(self._announcements.values()):
-                if await self._judge(announcement, box):
+            for raised in list(self._announcements.values()):
+                if await self._judge(raised.announcement, box):
                     return self._memory.unit
         return None
 

@@ -194,6 +194,12 @@ class PairingListener:
     def __post_init__(self) -> None:
         check_secret(self.secret)
 
+    def objection(self, announcement: Announcement) -> Verdict | None:
+        """Why an announcement can never count here, whatever else happens: NOT_FOR_US, FORGED, or None."""
+        if (announcement.for_id, announcement.for_fingerprint) != (self.ship_id, self.fingerprint.upper()):
+            return Verdict.NOT_FOR_US
+        return None if proves(announcement, self.secret) else Verdict.FORGED
+
     def hear(
         self,
         announcement: Announcement,
@@ -206,10 +212,9 @@ class PairingListener:
 
         What is turned away because the place is taken may come again later; it is not used up.
         """
-        if (announcement.for_id, announcement.for_fingerprint) != (self.ship_id, self.fingerprint.upper()):
-            return Heard(Verdict.NOT_FOR_US, memory)
-        if not proves(announcement, self.secret):
-            return Heard(Verdict.FORGED, memory)
+        objection = self.objection(announcement)
+        if objection is not None:
+            return Heard(objection, memory)
         if announcement.digest in memory.used_digests:
             return Heard(Verdict.REPLAYED, memory)
         if occupied:

@@ -248,6 +248,30 @@ async def test_a_flood_of_announcements_is_bounded() -> None:
     assert len(bench.host._announcements) == 8
 
 
+@pytest.mark.parametrize("whose", ["neighbour", "forger"])
+async def test_announcements_that_are_not_for_us_take_no_place(whose: str) -> None:
+    bench = Bench()
+    neighbour = control_box("neighbour")
+    for number in range(20):
+        nonce = bytes([number]) * 16
+        record = announcement(neighbour if whose == "neighbour" else bench.house, bench.other, nonce)
+        if whose == "forger":
+            record["digest"] = "0" * 64
+        bench.host.announced(f"stranger {number}", record)
+    bench.announce(bench.box)
+    unit = await bench.host.consider(NOBODY)
+    assert unit is not None
+    assert unit.ship_id == f"i:1_u:{bench.box.name}"
+
+
+async def test_copies_of_an_announcement_under_other_names_take_no_place() -> None:
+    bench = Bench()
+    for number in range(20):
+        bench.announce(bench.other, instance=f"copy {number}")
+    bench.announce(bench.box, b"o" * 16)
+    assert len(bench.host._announcements) == 2
+
+
 async def test_unusable_announcements_are_skipped() -> None:
     bench = Bench()
     bench.host.announced("unit", {"txtvers": "1"})
