@@ -1,6 +1,7 @@
 """From a power limit to what a register takes, never above the limit."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hems.devices import FeasiblePowers, PowerRange
@@ -72,6 +73,29 @@ class RecentHighest:
         """The highest one, None before the first."""
         known = [number for number in (self._current, self._previous) if number is not None]
         return max(known, default=None)
+
+
+VOLTAGE_SPAN_S = 150.0
+
+
+class LineVoltages:
+    """The highest voltages of the last minutes, phase by phase.
+
+    What a current costs at most; and a voltage that trembles makes no set-point tremble.
+    """
+
+    def __init__(self) -> None:
+        self._phases = tuple(RecentHighest(VOLTAGE_SPAN_S) for _ in range(3))
+
+    def add(self, measured_v: Iterable[float | None], now_s: float) -> None:
+        """Take the voltages of a moment into account, as far as they are known."""
+        for highest, voltage_v in zip(self._phases, measured_v, strict=False):
+            if voltage_v is not None:
+                highest.add(voltage_v, now_s)
+
+    def together(self, phases: int, assumed_v: float) -> float:
+        """The sum that a current of `phases` phases works against; see `line_voltage`."""
+        return line_voltage(tuple(highest.value for highest in self._phases), phases, assumed_v)
 
 
 def line_voltage(measured_v: tuple[float | None, ...], phases: int, assumed_v: float) -> float:

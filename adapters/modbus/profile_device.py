@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Iterable
 from adapters.context import Sleep
 from adapters.modbus.blocks import Block
 from adapters.modbus.bus import Priority, Unit
-from adapters.modbus.conversion import RecentHighest, line_voltage
+from adapters.modbus.conversion import LineVoltages
 from adapters.modbus.errors import ILLEGAL_ADDRESS, ReadRefused, RegisterWriteRefused
 from adapters.modbus.limiting import Limiter, Tools, limiter_for
 from adapters.modbus.profile import CurrentControl, Profile, Setup
@@ -31,7 +31,6 @@ from hems.devices import (
 _LOG = logging.getLogger(__name__)
 _SLOW_POLL_S = 10.0
 _CHORES_S = 0.3
-_VOLTAGE_SPAN_S = 150.0
 _SETUP_TOLERANCE = 1e-6
 _VOLTAGES = "voltages_v"
 
@@ -58,7 +57,7 @@ class ProfileDevice:
         self._clock = clock
         self._nameplate_w = nameplate_w
         self._registers = Registers(unit, profile.points, profile.transport)
-        self._highest_v = tuple(RecentHighest(_VOLTAGE_SPAN_S) for _ in range(3))
+        self._voltages = LineVoltages()
         tools = Tools(name, self._registers, clock, sleep, self._watts_per_ampere)
         self._limiters = _limiters(profile, tools)
         self._fast_blocks = self._blocks(poll="fast")
@@ -245,15 +244,10 @@ class ProfileDevice:
     def _remember_voltages(self) -> None:
         now_s = self._clock.monotonic()
         reading = self._registers.reading(_VOLTAGES)
-        for highest, voltage_v in zip(
-            self._highest_v, () if isinstance(reading, str) else reading, strict=False
-        ):
-            if voltage_v is not None:
-                highest.add(voltage_v, now_s)
+        self._voltages.add(() if isinstance(reading, str) else reading, now_s)
 
     def _watts_per_ampere(self, control: CurrentControl) -> float:
-        volts = tuple(highest.value for highest in self._highest_v)
-        return line_voltage(volts, control.phases, control.assumed_voltage_v)
+        return self._voltages.together(control.phases, control.assumed_voltage_v)
 
     def _sample(self) -> DeviceSample:
         registers = self._registers

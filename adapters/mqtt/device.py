@@ -2,7 +2,7 @@
 
 import json
 
-from adapters.modbus.conversion import Steps, line_voltage
+from adapters.modbus.conversion import LineVoltages, Steps
 from adapters.mqtt.broker import BrokerUnavailable
 from adapters.mqtt.link import LOOK_AGAIN_S, MqttLink
 from adapters.mqtt.profile import Control, CurrentControl, MqttProfile, Reply
@@ -28,6 +28,7 @@ class MqttDevice:
         self._link = link
         self._nameplate_w = nameplate_w
         self._controls = _controls_of(link.profile)
+        self._voltages = LineVoltages()
         self._paused_by_us = False
 
     @property
@@ -63,6 +64,8 @@ class MqttDevice:
         heard_s = self._link.require_fresh()
         inbox = self._link.inbox
         state = inbox.text("state")
+        voltages_v = inbox.numbers("voltages_v")
+        self._voltages.add(voltages_v, self._link.clock.monotonic())
         return DeviceSample(
             at_s=heard_s,
             power_w=inbox.number("power_w"),
@@ -70,7 +73,7 @@ class MqttDevice:
             energy_consumed_wh=inbox.number("energy_consumed_wh"),
             energy_produced_wh=inbox.number("energy_produced_wh"),
             currents_a=inbox.numbers("currents_a"),
-            voltages_v=inbox.numbers("voltages_v"),
+            voltages_v=voltages_v,
             demand_w=0.0 if state in self._link.profile.no_demand_states else None,
             state=state,
         )
@@ -158,8 +161,7 @@ class MqttDevice:
     def _watts_per_unit(self, control: Control) -> float:
         if not isinstance(control, CurrentControl):
             return 1.0
-        measured = self._link.inbox.numbers("voltages_v")
-        return line_voltage(measured, control.phases, control.assumed_voltage_v)
+        return self._voltages.together(control.phases, control.assumed_voltage_v)
 
 
 def _controls_of(profile: MqttProfile) -> dict[Direction, Control]:

@@ -154,10 +154,37 @@ async def test_openwb_gets_whole_amperes_rounded_down() -> None:
     device = bench.device(profile="openwb", params={"chargepoint": 3})
     for phase in (1, 2, 3):
         bench.broker.arrive(f"{OPENWB}/voltages/{phase}", "230")
+    await device.read()
     bench.broker.answer = lambda topic, payload: bench.broker.arrive(f"{OPENWB}/evse_current", payload)
     written = await device.write(_limit(5500.0))
     assert bench.broker.sent == [(CURRENT, "7")]
     assert written == Readback(4830.0, 4830.0, confirmed=True)
+
+
+async def test_a_voltage_that_trembles_does_not_make_the_limit_tremble() -> None:
+    """The highest voltage of the last minutes counts, for what is offered and for what is written alike."""
+    bench = Bench()
+    device = bench.device(profile="openwb", params={"chargepoint": 3})
+
+    async def read(volts: float) -> None:
+        bench.broker.arrive("openWB/system/time", "1.0")
+        for phase in (1, 2, 3):
+            bench.broker.arrive(f"{OPENWB}/voltages/{phase}", str(volts))
+        await device.read()
+
+    def least_w() -> float:
+        assert device.capabilities.consumption is not None
+        return device.capabilities.consumption.ranges[1].low_w
+
+    for volts in (229.0, 232.0, 230.0, 228.0):
+        await read(volts)
+    assert least_w() == 6.0 * 3 * 232.0
+    bench.broker.answer = lambda topic, payload: bench.broker.arrive(f"{OPENWB}/evse_current", payload)
+    assert (await device.write(_limit(6.0 * 3 * 232.0))).held_w == 4176.0
+    for _ in range(3):
+        bench.clock.advance(150.0)
+        await read(228.0)
+    assert least_w() == 6.0 * 3 * 228.0
 
 
 async def test_openwb_that_already_charges_with_less_has_nothing_to_say_and_is_confirmed() -> None:
