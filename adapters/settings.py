@@ -17,7 +17,7 @@ class AdapterSettings(BaseModel):
     A subclass declares `type: Literal["its-name"]`.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     type: str
 

@@ -33,7 +33,7 @@ Words = Annotated[tuple[Word, ...], Field(min_length=1, max_length=8)]
 class MqttInputSettings(BaseModel):
     """Where one input is published."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     topic: Topic = Field(description="Topic on which the module publishes the state of the input")
     path: str = Field(

@@ -3,17 +3,17 @@
 Order of precedence: defaults < file < environment (`HEMS__EEBUS__PORT=4712`) < options.
 """
 
-import difflib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from hems.config.document import Document, read_document, read_scalar
-from hems.config.mistakes import ConfigError, KeyPath, Mistake, show_path
-from hems.config.models import METER_NAME, Configuration
+from hems.config.mistakes import ConfigError, KeyPath, Mistake, nearest, show_path, shown
+from hems.config.models import Configuration
+from hems.config.relations import relations
 from hems.config.schema import AdapterRegistry, SchemaGuide, configuration_model
 from hems.config.section import Section
 
@@ -52,14 +52,14 @@ def load(
         raise ConfigError(mistakes)
 
     model = configuration_model(registry)
-    guide = SchemaGuide(model.model_json_schema())
     configuration: Configuration | None = None
     try:
         # The strict JSON mode takes a text only where a text belongs and never `true` for a number.
         configuration = model.model_validate_json(json.dumps(document.data), strict=True)
     except ValidationError as error:
+        guide = SchemaGuide(model.model_json_schema())
         mistakes += [_explain(details, document.data, guide, origins) for details in error.errors()]
-    mistakes += _relations(document.data, origins)
+    mistakes += [origins.mistake(*finding) for finding in relations(document.data)]
     if configuration is not None:
         configuration = _with_absolute_paths(path, configuration)
         mistakes += _paths(configuration, origins)
@@ -170,7 +170,7 @@ def _explain(details: Any, data: object, guide: SchemaGuide, origins: _Origins) 
     """One finding of the model in plain words."""
     path = _path_in_data(details["loc"], data)
     kind = details["type"]
-    given = _shown(details["input"])
+    given = shown(details["input"])
     match kind:
         case "extra_forbidden":
             return _unknown_key(path, data, guide, origins)
@@ -183,7 +183,7 @@ def _explain(details: Any, data: object, guide: SchemaGuide, origins: _Origins) 
         case "union_tag_invalid":
             tag = str(details["ctx"]["tag"])
             known = [name.strip(" '") for name in details["ctx"]["expected_tags"].split(",")]
-            return origins.mistake((*path, "type"), f"'{tag}' is not known", _nearest(tag, known))
+            return origins.mistake((*path, "type"), f"'{tag}' is not known", nearest(tag, known))
         case "value_error" | "assertion_error":
             reason = str(details["ctx"]["error"]).rstrip(".") if "ctx" in details else details["msg"]
             return origins.mistake(
@@ -206,127 +206,10 @@ def _path_in_data(location: tuple[str | int, ...], data: object) -> KeyPath:
     return path
 
 
-def _shown(value: object) -> str:
-    if isinstance(value, Mapping):
-        return "a section"
-    if isinstance(value, list):
-        return "a list"
-    if value is None:
-        return "an empty value"
-    text = json.dumps(value, ensure_ascii=False) if isinstance(value, (bool, int, float)) else f"'{value}'"
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
 def _unknown_key(path: KeyPath, data: object, guide: SchemaGuide, origins: _Origins) -> Mistake:
     key = str(path[-1])
     known = list(guide.known_keys(path[:-1], data))
-    return origins.mistake(path, f"the key '{key}' is not known here", _nearest(key, known))
-
-
-def _nearest(word: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    listed = ", ".join(known)
-    return f"Did you mean '{near[0]}'? Known here: {listed}" if near else f"Known here: {listed}"
-
-
-def _relations(data: Mapping[str, object], origins: _Origins) -> list[Mistake]:
-    """Mistakes that only several values together make; looked for even when single values are wrong."""
-    return [
-        *_double_names(data, origins),
-        *_double_peers(data, origins),
-        *_double_devices(data, origins),
-        *_failsafe_times(data, origins),
-        *_nothing_offered(data, origins),
-        *_unknown_devices(data, origins),
-        *_shares_of_nothing(data, origins),
-    ]
-
-
-def _unknown_devices(data: Mapping[str, object], origins: _Origins) -> Iterator[Mistake]:
-    """Relays, programmes and wishes name devices; each must be there."""
-    known = [str(name) for _, name in _each(data, ("devices",), "name")]
-    named: list[tuple[KeyPath, object]] = [
-        (("wishes", index, "device"), name) for index, name in _each(data, ("wishes",), "device")
-    ]
-    for section in ("relays", "programmes"):
-        for index, names in _each(data, (section,), "devices"):
-            for place, name in enumerate(names if isinstance(names, list) else ()):
-                named.append(((section, index, "devices", place), name))
-    for path, name in named:
-        if isinstance(name, str) and name not in known:
-            yield origins.mistake(path, f"there is no device '{name}'", _nearest(name, known))
-
-
-def _shares_of_nothing(data: Mapping[str, object], origins: _Origins) -> Iterator[Mistake]:
-    """A percentage of the installed power needs to know that power."""
-    if _get(data, ("generation", "installed_power_w")) is not None:
-        return
-    for index, wiring in _each(data, ("relays",), "wiring"):
-        if wiring in ("four_contacts", "one_hot"):
-            yield origins.mistake(
-                ("relays", index, "wiring"),
-                f"'{wiring}' limits feed-in to percents of an installed power that is not told",
-                "Add generation.installed_power_w",
-            )
-
-
-def _double_names(data: Mapping[str, object], origins: _Origins) -> Iterator[Mistake]:
-    named: list[tuple[KeyPath, object]] = [(("grid_connection_point", "meter", ""), METER_NAME)]
-    named += [(("devices", index, "name"), name) for index, name in _each(data, ("devices",), "name")]
-    yield from _doubles(named, origins, "the name is taken by {}", "Give every device a name of its own")
-
-
-def _double_peers(data: Mapping[str, object], origins: _Origins) -> Iterator[Mistake]:
-    peers: list[tuple[KeyPath, object]] = [
-        (("eebus", "peers", index, "ski"), "".join(c for c in str(ski).lower() if c.isalnum()))
-        for index, ski in _each(data, ("eebus", "peers"), "ski")
-        if ski is not None
-    ]
-    yield from _doubles(peers, origins, "the same SKI as {}", "List every peer once")
-
-
-def _double_devices(data: Mapping[str, object], origins: _Origins) -> Iterator[Mistake]:
-    """Two devices with the same address and settings would fight over one device."""
-    adapters: list[tuple[KeyPath, object]] = [
-        (("devices", index, "adapter"), json.dumps(adapter, sort_keys=True))
-        for index, adapter in _each(data, ("devices",), "adapter")
-        if isinstance(adapter, Mapping) and "host" in adapter
-    ]
-    yield from _doubles(
-        adapters, origins, "leads to the same device as {}", "Give every device its own address or unit"
-    )
-
-
-def _doubles(
-    values: list[tuple[KeyPath, object]], origins: _Origins, problem: str, remedy: str
-) -> Iterator[Mistake]:
-    seen: dict[object, KeyPath] = {}
-    for path, value in values:
-        if not isinstance(value, str):
-            continue
-        if value in seen:
-            yield origins.mistake(path, problem.format(show_path(seen[value][:-1])), remedy)
-        seen.setdefault(value, path)
-
-
-def _failsafe_times(data: Mapping[str, object], origins: _Origins) -> Iterator[Mistake]:
-    duration = _get(data, ("eebus", "failsafe", "duration_s"))
-    longest = _get(data, ("eebus", "failsafe", "max_duration_s"))
-    if isinstance(duration, (int, float)) and isinstance(longest, (int, float)) and duration > longest:
-        yield origins.mistake(
-            ("eebus", "failsafe", "duration_s"),
-            f"{_shown(duration)} is longer than max_duration_s ({_shown(longest)})",
-            "Raise max_duration_s or shorten duration_s",
-        )
-
-
-def _nothing_offered(data: Mapping[str, object], origins: _Origins) -> Iterator[Mistake]:
-    switches = ("eebus", "switches")
-    names = ("consumption_limits", "production_limits")
-    if all(_get(data, (*switches, name)) is False for name in names):
-        yield origins.mistake(
-            (*switches, names[1]), "both kinds of limits are off", "Leave at least one of them on"
-        )
+    return origins.mistake(path, f"the key '{key}' is not known here", nearest(key, known))
 
 
 def _paths(configuration: Configuration, origins: _Origins) -> list[Mistake]:
@@ -339,18 +222,3 @@ def _paths(configuration: Configuration, origins: _Origins) -> list[Mistake]:
             )
         ]
     return []
-
-
-def _get(data: object, path: KeyPath) -> object:
-    for part in path:
-        if not isinstance(data, Mapping):
-            return None
-        data = data.get(part)
-    return data
-
-
-def _each(data: object, path: KeyPath, key: str) -> Iterator[tuple[int, object]]:
-    items = _get(data, path)
-    if isinstance(items, list):
-        for index, item in enumerate(items):
-            yield index, _get(item, (key,))

@@ -14,6 +14,10 @@ def unit(unit: str) -> dict[str, Any]:
 
 
 class Section(BaseModel):
-    """Base of every section: unknown keys are mistakes, values never change after loading."""
+    """Base of every section: unknown keys are mistakes, values never change after loading.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    Only the models that are asked to check something get a validator of their own: it takes a noticeable part
+    of the start of the gateway.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
