@@ -421,7 +421,8 @@ class _Lane:
         measured_w = _along(self.direction, sample)
         if measured_w is None or not settled:
             return
-        self._excess.observe(self._power(self._sent_w), measured_w, sample.at_s)
+        if not self._complaint:
+            self._excess.observe(self._power(self._sent_w), measured_w, sample.at_s)
         self._effective = measured_w <= _with_measuring_tolerance(self._aim_w)
         self._exceeds = measured_w > self._power(self._sent_w) + _NOISE_W
         if not self._effective:

@@ -424,6 +424,17 @@ def test_credit_is_frozen_while_a_rise_is_under_way_and_for_the_reaction_time() 
     assert bench.core.frozen_until_s(CONSUMPTION) == 17.0
 
 
+@pytest.mark.parametrize(("shown_w", "excess_w"), [(4000.0, 0.0), (2000.0, 500.0)])
+def test_a_device_that_shows_another_value_teaches_nothing_about_its_precision(
+    shown_w: float, excess_w: float
+) -> None:
+    """One that ignored its set-point for a while is not charged for minutes after it obeys again."""
+    bench = limited(2000.0, wallbox(reaction_s=5.0))
+    for bench.now in range(6, 30):
+        bench.sample(4000.0, ceilings_w={CONSUMPTION: shown_w})
+    assert bench.view().excess_w == excess_w
+
+
 def test_a_refresh_of_an_earlier_rise_does_not_freeze_credit_again() -> None:
     """A device by MQTT answers late: each refresh would start the hold time of credit anew, for ever."""
     bench = limited(2000.0, wallbox(reaction_s=5.0, refresh_s=20.0))
