@@ -1,6 +1,8 @@
 """Mistakes in a configuration, as data: where, what is wrong, what would be right."""
 
-from collections.abc import Sequence
+import difflib
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 KeyPath = tuple[str | int, ...]
@@ -39,3 +41,22 @@ def show_path(path: KeyPath) -> str:
         else:
             text += f".{part}" if text else part
     return text
+
+
+def shown(value: object) -> str:
+    """A value as it was given, short."""
+    if isinstance(value, Mapping):
+        return "a section"
+    if isinstance(value, list):
+        return "a list"
+    if value is None:
+        return "an empty value"
+    text = json.dumps(value, ensure_ascii=False) if isinstance(value, (bool, int, float)) else f"'{value}'"
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def nearest(word: str, known: Sequence[str]) -> str:
+    """What may have been meant, and all that is known."""
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    listed = ", ".join(known)
+    return f"Did you mean '{near[0]}'? Known here: {listed}" if near else f"Known here: {listed}"

@@ -1,0 +1,176 @@
+"""Mistakes that only several values of a configuration together make. Pure.
+
+They are looked for in the values as they were read, so that they are told even when single values are wrong.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+
+from hems.config.mistakes import KeyPath, nearest, show_path, shown
+from hems.config.models import METER_NAME
+
+Finding = tuple[KeyPath, str, str]
+"""Where, what is wrong, and what would be right."""
+
+
+def relations(data: Mapping[str, object]) -> list[Finding]:
+    """Every such mistake in `data`."""
+    return [
+        *_double_names(data),
+        *_double_peers(data),
+        *_double_devices(data),
+        *_failsafe_times(data),
+        *_nothing_offered(data),
+        *_unknown_devices(data),
+        *_shares_of_nothing(data),
+        *_patterns_of_other_wirings(data),
+        *_ambiguous_patterns(data),
+    ]
+
+
+def _unknown_devices(data: Mapping[str, object]) -> Iterator[Finding]:
+    """Relays, programmes and wishes name devices; each must be there."""
+    known = [str(name) for _, name in _each(data, ("devices",), "name")]
+    named: list[tuple[KeyPath, object]] = [
+        (("wishes", index, "device"), name) for index, name in _each(data, ("wishes",), "device")
+    ]
+    for section in ("relays", "programmes"):
+        for index, names in _each(data, (section,), "devices"):
+            for place, name in enumerate(names if isinstance(names, list) else ()):
+                named.append(((section, index, "devices", place), name))
+    for path, name in named:
+        if isinstance(name, str) and name not in known:
+            yield path, f"there is no device '{name}'", nearest(name, known)
+
+
+def _shares_of_nothing(data: Mapping[str, object]) -> Iterator[Finding]:
+    """A percentage of the installed power needs to know that power."""
+    if _get(data, ("generation", "installed_power_w")) is not None:
+        return
+    shares: list[tuple[KeyPath, str]] = [
+        (("relays", index, "wiring"), f"'{wiring}'")
+        for index, wiring in _each(data, ("relays",), "wiring")
+        if wiring in ("four_contacts", "one_hot")
+    ]
+    for path, pattern in _patterns(data):
+        if _get(pattern, ("feed_in_percent",)) is not None:
+            shares.append(((*path, "feed_in_percent"), "this"))
+    for path, what in shares:
+        problem = f"{what} limits feed-in to percents of an installed power that is not told"
+        yield path, problem, "Add generation.installed_power_w"
+
+
+def _patterns_of_other_wirings(data: Mapping[str, object]) -> Iterator[Finding]:
+    for index, relay in _items(data, ("relays",)):
+        wiring, patterns = _get(relay, ("wiring",)), _get(relay, ("patterns",))
+        path: KeyPath = ("relays", index, "patterns")
+        if wiring == "custom" and not patterns:
+            problem = "'custom' without patterns takes every state of the inputs for a fault"
+            yield path, problem, "Add one for each state that can be, such as {active: []} for no limit"
+        elif wiring != "custom" and patterns:
+            yield (
+                path,
+                f"the wiring {shown(wiring)} has its own patterns",
+                "Remove them, or use wiring: custom",
+            )
+
+
+def _ambiguous_patterns(data: Mapping[str, object]) -> Iterator[Finding]:
+    """A state of the inputs means one thing."""
+    seen: dict[tuple[KeyPath, frozenset[str]], KeyPath] = {}
+    for path, pattern in _patterns(data):
+        if _get(pattern, ("minimum",)) is True and _get(pattern, ("consumption_w",)) is not None:
+            yield (*path, "consumption_w"), "'minimum' limits consumption already", "Keep one of the two"
+        active = _get(pattern, ("active",))
+        key = (path[:2], frozenset(map(str, active if isinstance(active, list) else ())))
+        if key in seen:
+            problem = f"the same inputs are active in {show_path(seen[key])}"
+            yield path, problem, "Say once what a state of the inputs means"
+        seen.setdefault(key, path)
+
+
+def _double_names(data: Mapping[str, object]) -> Iterator[Finding]:
+    """Devices are told apart by their names, and so are the limits of relays and programmes."""
+    named = [(("grid_connection_point", "meter", ""), METER_NAME), *_names(data, "devices")]
+    yield from _doubles(named, "the name is taken by {}", "Give every device a name of its own")
+    for section in ("relays", "programmes"):
+        remedy = "Give each a name of its own: the limit of one would lift that of the other"
+        yield from _doubles(_names(data, section), "the name is taken by {}", remedy)
+
+
+def _names(data: Mapping[str, object], section: str) -> list[tuple[KeyPath, object]]:
+    return [((section, index, "name"), name) for index, name in _each(data, (section,), "name")]
+
+
+def _double_peers(data: Mapping[str, object]) -> Iterator[Finding]:
+    peers: list[tuple[KeyPath, object]] = [
+        (("eebus", "peers", index, "ski"), "".join(c for c in str(ski).lower() if c.isalnum()))
+        for index, ski in _each(data, ("eebus", "peers"), "ski")
+        if ski is not None
+    ]
+    yield from _doubles(peers, "the same SKI as {}", "List every peer once")
+
+
+def _double_devices(data: Mapping[str, object]) -> Iterator[Finding]:
+    """Two devices with the same address and settings would fight over one device."""
+    adapters: list[tuple[KeyPath, object]] = [
+        (("devices", index, "adapter"), json.dumps(adapter, sort_keys=True))
+        for index, adapter in _each(data, ("devices",), "adapter")
+        if isinstance(adapter, Mapping) and "host" in adapter
+    ]
+    yield from _doubles(
+        adapters, "leads to the same device as {}", "Give every device its own address or unit"
+    )
+
+
+def _doubles(values: list[tuple[KeyPath, object]], problem: str, remedy: str) -> Iterator[Finding]:
+    seen: dict[object, KeyPath] = {}
+    for path, value in values:
+        if not isinstance(value, str):
+            continue
+        if value in seen:
+            yield path, problem.format(show_path(seen[value][:-1])), remedy
+        seen.setdefault(value, path)
+
+
+def _failsafe_times(data: Mapping[str, object]) -> Iterator[Finding]:
+    duration = _get(data, ("eebus", "failsafe", "duration_s"))
+    longest = _get(data, ("eebus", "failsafe", "max_duration_s"))
+    if isinstance(duration, (int, float)) and isinstance(longest, (int, float)) and duration > longest:
+        yield (
+            ("eebus", "failsafe", "duration_s"),
+            f"{shown(duration)} is longer than max_duration_s ({shown(longest)})",
+            "Raise max_duration_s or shorten duration_s",
+        )
+
+
+def _nothing_offered(data: Mapping[str, object]) -> Iterator[Finding]:
+    switches = ("eebus", "switches")
+    names = ("consumption_limits", "production_limits")
+    if all(_get(data, (*switches, name)) is False for name in names):
+        yield ((*switches, names[1]), "both kinds of limits are off", "Leave at least one of them on")
+
+
+def _get(data: object, path: KeyPath) -> object:
+    for part in path:
+        if not isinstance(data, Mapping):
+            return None
+        data = data.get(part)
+    return data
+
+
+def _items(data: object, path: KeyPath) -> Iterator[tuple[int, object]]:
+    items = _get(data, path)
+    if isinstance(items, list):
+        yield from enumerate(items)
+
+
+def _each(data: object, path: KeyPath, key: str) -> Iterator[tuple[int, object]]:
+    for index, item in _items(data, path):
+        yield index, _get(item, (key,))
+
+
+def _patterns(data: object) -> Iterator[tuple[KeyPath, object]]:
+    for index, relay in _items(data, ("relays",)):
+        for number, pattern in _items(relay, ("patterns",)):
+            yield ("relays", index, "patterns", number), pattern
