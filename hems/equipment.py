@@ -1,24 +1,62 @@
 """The devices and the meter of a house, made from its configuration. Nothing is connected here."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from adapters.context import Context
 from adapters.registry import Registry
 from adapters.settings import AdapterSettings, SettingsError
 from eebus.clock import SystemClock
 from eebus.ids import Ski
-from hems.config import METER_NAME, Configuration, KeyPath
-from hems.devices import Contacts, Device, Meter
+from hems.config import METER_NAME, Configuration, DeviceSettings, KeyPath
+from hems.devices import Capabilities, Contacts, Device, DeviceSample, Kind, Meter, Readback, Setpoint
 from hems.limit_sources import wiring_of
 from hems.northbound.mqtt.making import make_broker
 
 
+class RatedDevice:
+    """A device of which the configuration knows that it can draw more than its adapter assumes.
+
+    Adapters assume a type plate where they cannot read one; the worst case is the larger of both.
+    """
+
+    def __init__(self, device: Device, connection_power_w: float) -> None:
+        self._device = device
+        self._connection_power_w = connection_power_w
+
+    @property
+    def name(self) -> str:
+        return self._device.name
+
+    @property
+    def capabilities(self) -> Capabilities:
+        known = self._device.capabilities
+        return replace(known, nameplate_w=max(known.nameplate_w, self._connection_power_w))
+
+    async def connect(self) -> None:
+        await self._device.connect()
+
+    async def read(self) -> DeviceSample:
+        return await self._device.read()
+
+    async def write(self, setpoint: Setpoint) -> Readback:
+        return await self._device.write(setpoint)
+
+    async def close(self) -> None:
+        await self._device.close()
+
+
 def make_devices(configuration: Configuration, registry: Registry, context: Context) -> tuple[Device, ...]:
     """The devices in the order of the file. Raises SettingsError for settings that cannot work."""
-    return tuple(
-        registry.make_device(settings.name, _known(settings.adapter), context)
-        for settings in configuration.devices
-    )
+    return tuple(_make_device(settings, registry, context) for settings in configuration.devices)
+
+
+def _make_device(settings: DeviceSettings, registry: Registry, context: Context) -> Device:
+    device = registry.make_device(settings.name, _known(settings.adapter), context)
+    power_w = settings.connection_power_w
+    if power_w is None or device.capabilities.kind is Kind.INVERTER:
+        return device
+    return RatedDevice(device, power_w)
 
 
 def make_meter(configuration: Configuration, registry: Registry, context: Context) -> Meter | None:

@@ -60,6 +60,13 @@ def test_check_names_the_device_that_breaks_the_fallback_proof(house: Path) -> N
     assert "lower the fallback of: battery" in result.stdout
 
 
+def test_a_connection_power_above_the_type_plate_of_the_adapter_is_the_worst_case(house: Path) -> None:
+    house.write_text(house.read_text() + "    connection_power_w: 9000\n")
+    result = hems("check", "--config", str(house))
+    assert result.exit_code == 1
+    assert "lower the fallback of: battery" in result.stdout
+
+
 def test_check_as_json(house: Path) -> None:
     told = json.loads(hems("check", "--config", str(house), "--json").stdout)
     assert told["ok"] is True
