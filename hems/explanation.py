@@ -191,6 +191,7 @@ def _warnings(configuration: Configuration, devices: Sequence[Device], count: Ho
         found.append(
             "No device counts as controllable: a limit on consumption would be accepted without any effect."
         )
+    found += _covered_by_nobody(configuration, count)
     if devices and _may_limit_feed_in(configuration) and not any(d.capabilities.production for d in devices):
         found.append(
             "Feed-in may be limited, but no device can be told to feed in less: such a limit would be "
@@ -213,6 +214,17 @@ def _warnings(configuration: Configuration, devices: Sequence[Device], count: Ho
             f"power of {watts(minimum.power_w)}: you may set eebus.failsafe.consumption_w that high."
         )
     return found
+
+
+def _covered_by_nobody(configuration: Configuration, count: HouseCount) -> list[str]:
+    """Under direct control a device has a limit of its own (BK6-22-300, annex 1, 4.4): who gives it?"""
+    named = {name for relays in configuration.relays for name in relays.devices}
+    return [
+        f"{name} is under direct control, but no relays name it: no limit of the grid operator that comes "
+        f"here is for it. Name it in the devices of relays, or leave out 'control: direct'; right only where the "
+        f"Steuerbox acts on {name} itself."
+        for name in sorted(count.direct - named)
+    ]
 
 
 def _may_limit_feed_in(configuration: Configuration) -> bool:

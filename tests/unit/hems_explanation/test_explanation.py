@@ -297,3 +297,28 @@ def test_relays_by_mqtt_tell_when_a_state_is_known_and_what_a_restart_means() ->
         "states by MQTT are known while io/up says that the module is there and for 9 s after each message",
         "what the broker retains does not count: nothing is known before the module publishes",
     } <= told
+
+
+def direct_house(*relay_devices: str) -> tuple[Configuration, list[OfflineDevice]]:
+    configuration, devices = house(wallbox(0.0), wallbox(0.0))
+    direct = configuration.devices[0].model_copy(update={"control": "direct"})
+    relays = RelaySettings(
+        name="box",
+        wiring="single_contact",
+        devices=relay_devices,
+        adapter=MqttContactsSettings(
+            type="mqtt-contacts", inputs={"dim": MqttInputSettings(topic="io/0")}, silent_after_s=60.0
+        ),
+    )
+    update = {"devices": (direct, configuration.devices[1]), "relays": (relays,)}
+    return configuration.model_copy(update=update), devices
+
+
+@pytest.mark.parametrize("relay_devices", [(), ("device1",)])
+def test_a_device_under_direct_control_that_no_relays_name_is_told_of(relay_devices: tuple[str, ...]) -> None:
+    warnings = explain(*direct_house(*relay_devices)).warnings
+    assert [text for text in warnings if text.startswith("device0 is under direct control, but no relays")]
+
+
+def test_a_device_under_direct_control_that_relays_name_needs_no_word() -> None:
+    assert not [text for text in explain(*direct_house("device0")).warnings if "direct control" in text]
