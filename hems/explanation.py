@@ -221,8 +221,8 @@ def _covered_by_nobody(configuration: Configuration, count: HouseCount) -> list[
     named = {name for relays in configuration.relays for name in relays.devices}
     return [
         f"{name} is under direct control, but no relays name it: no limit of the grid operator that comes "
-        f"here is for it. Name it in the devices of relays, or leave out 'control: direct'; right only where the "
-        f"Steuerbox acts on {name} itself."
+        f"here is for it. Name it in the devices of relays, or leave out 'control: direct'; right only "
+        f"where the Steuerbox acts on {name} itself."
         for name in sorted(count.direct - named)
     ]
 
