@@ -73,9 +73,8 @@ async def test_a_limit_reaches_the_topics_and_is_true_at_the_meter_within_the_re
     [
         ("ignore_writes", 4000.0, 5520.0, "it does not follow: it holds 4.00 kW instead of 3.10 kW"),
         ("clip", 3500.0, 6210.0, "it does not follow: it holds 3.50 kW instead of 3.10 kW"),
-        ("no_effect", 4000.0, 5520.0, "measured at 4.00 kW, above its set-point of 3.10 kW"),
     ],
-    ids=["ignores", "clips", "does not follow what it shows"],
+    ids=["ignores", "clips"],
 )
 async def test_others_give_way_to_a_device_that_does_not_obey_and_the_warning_names_it(
     home: BrokerHouse, fault: str, holds_w: float, wallbox_w: float, says: str
@@ -164,3 +163,15 @@ def _says_no_meter(home: BrokerHouse) -> bool:
         "credit 0 (no meter reading of the last 5 s)" in home.order(name)["reason"]
         for name in ("wallbox", "heat_pump", "battery")
     )
+
+
+@lived
+async def test_others_give_way_to_a_device_that_takes_more_than_it_shows_to_hold(home: BrokerHouse) -> None:
+    """The last one: what is learned of the device is remembered for minutes."""
+    home.tell("mqtt-heat-pump", "fault", fault="no_effect")
+    await home.limit(LESS_W)
+    await _becomes_true(home, LESS_W)
+    await home.stays(lambda: home.drawn_w <= LESS_W + NOISE_W, 10.0)
+    assert home.told()[0] == 5520.0
+    assert home.order("heat_pump")["state"] == "disobeying"
+    assert "measured at 4.00 kW, above its set-point" in home.order("heat_pump")["standing"]
