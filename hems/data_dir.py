@@ -1,6 +1,7 @@
 """The data directory: for its owner only, and for one gateway at a time."""
 
 import contextlib
+import errno
 import fcntl
 import logging
 import os
@@ -60,9 +61,12 @@ def _prepare(path: Path) -> None:
 
 
 def _open_lock(path: Path) -> int:
+    lock = path / LOCK_NAME
     try:
-        return os.open(path / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        return os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
+        if error.errno == errno.EROFS and lock.exists():  # what was stored before still counts
+            return os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
         raise DataDirError(
             f"Nothing can be written in the data directory {path}: {error.strerror}."
         ) from error

@@ -241,6 +241,7 @@ class RunningGateway:
         if now - self._energies_stored_at >= ENERGY_PERIOD_S:
             self._energies_stored_at = now
             self._keep_energies()
+            self._records.look_again()
 
     def _report_connection(self, now: float) -> None:
         readings = {
@@ -433,6 +434,7 @@ def _traits(settings: DeviceSettings, count: HouseCount) -> Traits:
         need=settings.need,
         rank=settings.priority,
         spread=spread_over(settings.phases),
+        line=settings.phases[0],
     )
 
 

@@ -12,7 +12,7 @@ from hems.config import Configuration
 from hems.data_dir import held_data_dir
 from hems.store.disk import Disk
 from hems.store.state import StateStore, stored_state
-from hems.vault import CARD_NAME, IdentityError, identity_card, ship_id_of, write_card
+from hems.vault import CARD_NAME, IdentityError, identity_card, ship_id_of, ski_on_card, write_card
 
 
 def export_identity(configuration: Configuration, path: Path, passphrase: str) -> Ski:
@@ -75,11 +75,13 @@ async def _take(
     store: StateStore, identity: Identity, configuration: Configuration, *, replace: bool
 ) -> None:
     present = (await store.load()).identity
-    if present is not None and present.ski != identity.ski and not replace:
+    card_path = configuration.data_dir / CARD_NAME
+    known = ski_on_card(card_path) if present is None else present.ski
+    if known is not None and known != identity.ski and not replace:
         raise IdentityError(
-            f"This gateway has another identity, SKI {group_ski(present.ski)}. With the imported one, SKI "
+            f"This gateway has another identity, SKI {group_ski(known)}. With the imported one, SKI "
             f"{group_ski(identity.ski)}, every peer must accept it anew and the metering operator must "
             "register it. If that is wanted: hems identity import --replace"
         )
     await store.replace_identity(identity)
-    write_card(configuration.data_dir / CARD_NAME, identity_card(identity.ski, configuration))
+    write_card(card_path, identity_card(identity.ski, configuration))

@@ -1,10 +1,12 @@
 """Everything that the gateway keeps on disk, and what the EEBUS node asks to be kept there."""
 
+import asyncio
 import logging
 from pathlib import Path
 
 from eebus.io.events import PersistPairing, PersistTrust
 from eebus.usecases.events import PersistFailsafe, PersistOrder
+from hems.journal.file import files_set_aside
 from hems.journal.journal import Journal
 from hems.journal.reading import Event, JournalReader
 from hems.journal.record import Entry
@@ -23,27 +25,37 @@ class Records:
     """state.db and journal.db behind one disk thread."""
 
     def __init__(self, directory: Path, disk: Disk, state: StateStore, journal: Journal) -> None:
+        self._directory = directory
         self._disk = disk
         self._journal = journal
+        self._set_aside: tuple[str, ...] = ()
+        self._looking: asyncio.Task[None] | None = None
         self._reader = JournalReader(directory)
         self.state = state
 
     @classmethod
     async def open(cls, directory: Path, device: str, disk: Disk, state: StateStore) -> "Records":
         """Open journal.db of the gateway `device` beside state.db. Raises StoreError."""
-        return cls(directory, disk, state, await Journal.open(directory, disk, device))
+        records = cls(directory, disk, state, await Journal.open(directory, disk, device))
+        await records._look_for_damaged()
+        return records
 
     def append(self, entry: Entry) -> None:
         """Add to the journal; never waits."""
         self._journal.append(entry)
 
     async def open_events(self) -> list[Event]:
-        """What a gateway that was killed has left open. Raises StoreError."""
-        return await self._disk.call(self._reader.open_events)
+        """What a gateway that was killed has left open; nothing where the journal cannot tell it now."""
+        try:
+            return await self._disk.call(self._reader.open_events)
+        except StoreError as error:  # limits come first
+            _logger.error("Which orders were open is not known: %s", error)
+            return []
 
     async def newest_events(self, count: int) -> list[Event]:
         """The newest orders and self-imposed phases, the newest first. Raises StoreError."""
-        await self._journal.flush(_ORDER_WAIT_S)
+        if not self._journal.trouble:
+            await self._journal.flush(_ORDER_WAIT_S)
         return await self._disk.call(lambda: self._reader.events(count))
 
     async def persist(self, record: object) -> None:
@@ -78,15 +90,42 @@ class Records:
         health, found = self._disk.health(), []
         if not health.good:
             found.append(f"the disk: {health.trouble or f'{health.waiting} changes wait to be written'}")
+        if self.state.trouble:
+            found.append(f"nothing can be stored: {self.state.trouble}")
+        if self._journal.trouble:
+            waiting = (
+                f"{self._journal.waiting} entries wait" if self._journal.waiting else "nothing waits yet"
+            )
+            found.append(f"the journal cannot be written: {self._journal.trouble}; {waiting}")
+        found += [
+            f"the journal was damaged and began anew: keep a copy of {name} elsewhere, then delete it in "
+            f"{self._directory}"
+            for name in self._set_aside
+        ]
         if self._journal.lost:
             found.append(f"{self._journal.lost} journal entries are lost")
         return found
 
+    def look_again(self) -> None:
+        """Look, without waiting, whether somebody has taken care of damaged files."""
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look_for_damaged())
+
+    async def _look_for_damaged(self) -> None:
+        self._set_aside = await self._disk.call(lambda: files_set_aside(self._directory))
+
     async def close(self) -> None:
         """Bring the journal to disk, within a few seconds, and close it."""
-        await self._journal.flush(_LAST_WAIT_S)
+        if self._looking is not None:
+            self._looking.cancel()
+        if not self._journal.trouble:
+            await self._journal.flush(_LAST_WAIT_S)
+        if self._journal.waiting:
+            _logger.error("%d journal entries could not be written and are lost", self._journal.waiting)
         await self._journal.close()
 
     async def _flush(self, grace_s: float) -> None:
+        if self._journal.trouble:
+            raise StoreError(f"the journal cannot be written: {self._journal.trouble}")
         if not (await self._journal.flush(grace_s) and await self._disk.flush(grace_s)):
             raise StoreError(f"the disk did not finish within {grace_s:g} s")

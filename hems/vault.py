@@ -109,7 +109,7 @@ async def claim_identity(
     Raises IdentityError when the stored one is unusable, or is not the one on the card.
     """
     card_path = configuration.data_dir / CARD_NAME
-    registered = _ski_on_card(card_path)
+    registered = ski_on_card(card_path)
     if stored is None and registered is not None:
         raise IdentityError(
             f"The key of this gateway is gone: {card_path} names SKI {group_ski(registered)}, state.db none. "
@@ -165,7 +165,8 @@ def _check(identity: Identity, registered: Ski | None, card_path: Path) -> None:
         )
 
 
-def _ski_on_card(path: Path) -> Ski | None:
+def ski_on_card(path: Path) -> Ski | None:
+    """The SKI that this gateway was known by; None without a card. Raises IdentityError."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:

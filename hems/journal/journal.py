@@ -4,41 +4,17 @@ import asyncio
 import logging
 import sqlite3
 from collections import deque
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from hems.journal.record import FIRST_PREDECESSOR, Entry, Record, digest, encode
-from hems.store.database import Migration, open_database
+from hems.journal.file import append_all, open_journal
+from hems.journal.record import Entry
 from hems.store.disk import Disk
-from hems.store.errors import StoreError
+from hems.store.errors import DamagedError, StoreError, UnavailableError
 
-JOURNAL_NAME = "journal.db"
 MOST_WAITING = 10_000
 """Entries that may wait for a stuck disk; more are lost, counted and reported."""
 RETRY_S = 5.0
-
-MIGRATIONS: tuple[Migration, ...] = (
-    (
-        """CREATE TABLE record (
-            number INTEGER PRIMARY KEY,
-            event BLOB NOT NULL,
-            step TEXT NOT NULL,
-            unix_ms INTEGER NOT NULL,
-            body BLOB NOT NULL
-        )""",
-        "CREATE INDEX record_event ON record (event)",
-        """CREATE TRIGGER record_is_final BEFORE UPDATE ON record
-        BEGIN SELECT RAISE (ABORT, 'the journal is append-only'); END""",
-        """CREATE TRIGGER record_stays BEFORE DELETE ON record
-        BEGIN SELECT RAISE (ABORT, 'the journal is append-only'); END""",
-    ),
-    (
-        # The start looks for events that are not over; this index alone tells, without reading the records.
-        "DROP INDEX record_event",
-        "CREATE INDEX record_event ON record (event, step)",
-    ),
-)
 
 _log = logging.getLogger(__name__)
 
@@ -49,26 +25,41 @@ class Journal:
     The columns beside `body` only serve queries; what counts is the bytes.
     """
 
-    def __init__(self, disk: Disk, connection: sqlite3.Connection, device: str) -> None:
+    def __init__(self, directory: Path, disk: Disk, device: str) -> None:
+        self._directory = directory
         self._disk = disk
-        self._connection = connection
         self._device = device
+        self._connection: sqlite3.Connection | None = None
         self._waiting: deque[Entry] = deque()
         self._writing = False
+        self._opening: asyncio.Task[None] | None = None
         self._empty = asyncio.Event()
         self._empty.set()
         self.lost = 0
         """Entries that found no place because the disk was stuck for too long."""
+        self.trouble = ""
+        """Why nothing can be written at the moment."""
 
     @classmethod
     async def open(cls, directory: Path, disk: Disk, device: str) -> "Journal":
-        """Open or make it in the data directory; `device` is the gateway's id. Raises StoreError."""
-        connection = await disk.call(lambda: open_database(directory / JOURNAL_NAME, MIGRATIONS))
-        return cls(disk, connection, device)
+        """Open or make it in the data directory; `device` is the gateway's id.
+
+        A disk that is full or read-only keeps nobody waiting: entries wait in memory until it lets us write.
+        Raises StoreError for a file that a newer gateway wrote.
+        """
+        journal = cls(directory, disk, device)
+        try:
+            await journal._reopen()
+        except UnavailableError as error:
+            journal._note_trouble(error)
+        return journal
 
     async def close(self) -> None:
         """Close the file; call `flush` before."""
-        await self._disk.leave(self._connection)
+        if self._opening is not None:
+            self._opening.cancel()
+        if self._connection is not None:
+            await self._disk.leave(self._connection)
 
     def append(self, entry: Entry) -> None:
         """Queue an entry. A disk that is stuck holds nothing up; see `waiting` and `lost`."""
@@ -97,9 +88,12 @@ class Journal:
     def _write(self) -> None:
         if self._writing or not self._waiting:
             return
+        if self._connection is None:
+            self._open_then_write()
+            return
         batch = tuple(self._waiting)
         try:
-            job = self._disk.submit(self._connection, partial(_append_all, self._device, batch))
+            job = self._disk.submit(self._connection, partial(append_all, self._device, batch))
         except StoreError as error:
             self._retry_later(error)
             return
@@ -111,30 +105,54 @@ class Journal:
         if future.cancelled():
             return
         error = future.exception()
+        if isinstance(error, DamagedError):
+            self._leave_damaged(error)
+            return
         if error is not None:
             self._retry_later(error)
             return
+        self.trouble = ""
         for _ in range(entries):
             self._waiting.popleft()
         if not self._waiting:
             self._empty.set()
         self._write()
 
+    def _leave_damaged(self, error: DamagedError) -> None:
+        """It became unusable while we worked with it: the next opening sets it aside."""
+        damaged, self._connection = self._connection, None
+        if damaged is not None:
+            self._opening = asyncio.create_task(self._leave(damaged, error))
+
+    async def _leave(self, damaged: sqlite3.Connection, error: DamagedError) -> None:
+        await self._disk.leave(damaged)
+        self._opening = None
+        self._retry_later(error)
+
+    def _open_then_write(self) -> None:
+        if self._opening is None:
+            self._opening = asyncio.create_task(self._try_to_open())
+
+    async def _try_to_open(self) -> None:
+        try:
+            await self._reopen()
+        except StoreError as error:
+            self._retry_later(error)
+        finally:
+            self._opening = None
+        if self._connection is not None:
+            self._write()
+
+    async def _reopen(self) -> None:
+        now = self._disk.clock.utc_now()
+        self._connection = await self._disk.call(lambda: open_journal(self._directory, self._device, now))
+        self.trouble = ""
+
     def _retry_later(self, error: BaseException) -> None:
-        _log.error("the journal cannot be written: %s; %d entries wait", error, len(self._waiting))
+        self._note_trouble(error)
         asyncio.get_running_loop().call_later(RETRY_S, self._write)
 
-
-def _append_all(device: str, entries: Sequence[Entry], connection: sqlite3.Connection) -> None:
-    number, previous = _head(connection)
-    for entry in entries:
-        number += 1
-        body = encode(Record(number, device, previous, entry))
-        row = (number, entry.event.bytes, entry.step.value, entry.unix_ms, body)
-        connection.execute("INSERT INTO record VALUES (?, ?, ?, ?, ?)", row)
-        previous = digest(body)
-
-
-def _head(connection: sqlite3.Connection) -> tuple[int, bytes]:
-    row = connection.execute("SELECT number, body FROM record ORDER BY number DESC LIMIT 1").fetchone()
-    return (0, FIRST_PREDECESSOR) if row is None else (row[0], digest(row[1]))
+    def _note_trouble(self, error: BaseException) -> None:
+        if self.trouble != str(error):
+            _log.error("the journal cannot be written: %s; %d entries wait", error, len(self._waiting))
+        self.trouble = str(error)

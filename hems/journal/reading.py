@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from hems.journal.journal import JOURNAL_NAME
+from hems.journal.file import JOURNAL_NAME
 from hems.journal.record import CLOSING, FIRST_PREDECESSOR, Record, RecordError, Step, decode, digest
 from hems.store.database import open_read_only
-from hems.store.errors import StoreError
+from hems.store.errors import DamagedError, store_error
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,8 @@ class JournalReader:
     def events(self, most: int = 20) -> list[Event]:
         """The events with the newest steps, the newest first. Raises StoreError for unreadable records."""
         newest: dict[bytes, None] = {}
-        for (event,) in self._rows("SELECT event FROM record ORDER BY number DESC"):
+        query = "SELECT event FROM record WHERE step != ? ORDER BY number DESC"
+        for (event,) in self._rows(query, Step.SET_ASIDE.value):
             newest[event] = None
             if len(newest) >= most:
                 break
@@ -112,14 +113,14 @@ class JournalReader:
             steps = tuple(decode(row[0]) for row in bodies)
             return Event(UUID(bytes=event), steps, outline.renewals(), outline.omitted)
         except RecordError as error:
-            raise StoreError(f"{self._path} is damaged: {error}; run 'hems journal verify'") from error
+            raise DamagedError(f"{self._path} is damaged: {error}") from error
 
     def _rows(self, query: str, *values: object) -> Iterator[tuple[Any, ...]]:
         with closing(open_read_only(self._path)) as connection:
             try:
                 yield from connection.execute(query, values)
             except sqlite3.Error as error:
-                raise StoreError(f"{self._path} cannot be read: {error}") from error
+                raise store_error(f"{self._path} cannot be read", error) from error
 
 
 @dataclass(slots=True)

@@ -36,11 +36,13 @@ class Step(StrEnum):
     FIRST_WRITE = "first_write"
     CONFIRMED = "confirmed"
     MEASURED_BELOW = "measured_below"
+    SET_ASIDE = "journal.set_aside"
+    """The first record of a journal that follows a damaged one."""
     INTERRUPTED = "interrupted"
     """The gateway stopped, or died, while the event was open."""
 
 
-CLOSING = frozenset({Step.REFUSED, Step.RELEASED, Step.SELF_ENDED, Step.INTERRUPTED})
+CLOSING = frozenset({Step.REFUSED, Step.RELEASED, Step.SELF_ENDED, Step.INTERRUPTED, Step.SET_ASIDE})
 """Steps after which an event is over."""
 
 

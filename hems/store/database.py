@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
-from hems.store.errors import StoreError
+from hems.store.errors import DamagedError, StoreError, store_error
 
 Migration = Sequence[str]
 """The statements that lead from one version to the next."""
@@ -14,21 +14,20 @@ Migration = Sequence[str]
 def open_database(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connection:
     """Open for writing and bring it to the newest version; every commit is synced to disk.
 
-    The connection belongs to the calling thread. Raises StoreError.
+    The connection belongs to the calling thread. Raises DamagedError, UnavailableError, and StoreError for a
+    file of a newer gateway or a file system that cannot hold it.
     """
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         path.chmod(0o600)
         connection = sqlite3.connect(path, isolation_level=None)
     except (OSError, sqlite3.Error) as error:
-        raise StoreError(f"{path} cannot be written: {_plain(error)}") from error
+        raise store_error(f"{path} cannot be written", error) from error
     try:
         _prepare(connection, path, migrations)
     except sqlite3.Error as error:
         connection.close()
-        raise StoreError(
-            f"{path} cannot be used: {_plain(error)}; move it away or restore a backup"
-        ) from error
+        raise store_error(f"{path} cannot be used", error) from error
     except StoreError:
         connection.close()
         raise
@@ -42,7 +41,23 @@ def open_read_only(path: Path) -> sqlite3.Connection:
     try:
         return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
     except sqlite3.Error as error:
-        raise StoreError(f"{path} cannot be read: {_plain(error)}") from error
+        raise store_error(f"{path} cannot be read", error) from error
+
+
+def open_unchanging(path: Path) -> sqlite3.Connection:
+    """Open for reading on a disk that lets us write nothing, not even beside the file. Raises StoreError.
+
+    Only for a file that nobody writes meanwhile.
+    """
+    newest = path.with_name(f"{path.name}-wal")
+    if newest.is_file() and newest.stat().st_size:
+        return open_read_only(path)
+    if not path.is_file():
+        raise StoreError(f"{path} does not exist yet, and the disk does not let us make it")
+    try:
+        return sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True, isolation_level=None)
+    except sqlite3.Error as error:
+        raise store_error(f"{path} cannot be read", error) from error
 
 
 def in_newest_form(
@@ -70,7 +85,7 @@ def _prepare(connection: sqlite3.Connection, path: Path, migrations: Sequence[Mi
     connection.execute("PRAGMA foreign_keys = ON")
     problems = [row[0] for row in connection.execute("PRAGMA quick_check(1)")]
     if problems != ["ok"]:
-        raise StoreError(f"{path} is damaged ({problems[0]}); move it away or restore a backup")
+        raise DamagedError(f"{path} is damaged: {' '.join(str(problems[0]).split())}")
     _migrate(connection, path, migrations)
 
 
@@ -86,7 +101,3 @@ def _migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[Mi
             for statement in migrations[number]:
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {number + 1}")
-
-
-def _plain(error: OSError | sqlite3.Error) -> str:
-    return error.strerror or str(error) if isinstance(error, OSError) else str(error)

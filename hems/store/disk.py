@@ -20,7 +20,7 @@ from functools import partial
 from typing import TypeVar
 
 from eebus.clock import Clock
-from hems.store.errors import StoreError, StoreTimeoutError
+from hems.store.errors import StoreError, StoreTimeoutError, store_error
 
 MOST_JOBS = 1000
 """Jobs that may wait; more are refused, so that a stuck disk cannot fill the memory."""
@@ -69,7 +69,7 @@ class Job:
         try:
             self._transact()
         except sqlite3.Error as error:
-            return StoreError(f"cannot be stored: {error}")
+            return store_error("cannot be stored", error)
         except Exception as error:
             return error
         return None
@@ -129,7 +129,7 @@ class Disk:
     """The thread. Its methods are for the event loop's thread."""
 
     def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+        self.clock = clock
         self._queue: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._entered: deque[float] = deque()
         self._trouble = ""
@@ -168,7 +168,7 @@ class Disk:
         with self._lock:
             if len(self._entered) >= MOST_JOBS:
                 raise StoreError(f"the disk is stuck: {MOST_JOBS} changes wait to be written")
-            self._entered.append(self._clock.monotonic())
+            self._entered.append(self.clock.monotonic())
         self._queue.put(partial(self._run, job))
         return job
 
@@ -204,7 +204,7 @@ class Disk:
 
     def health(self) -> DiskHealth:
         """How the disk is doing."""
-        now = self._clock.monotonic()
+        now = self.clock.monotonic()
         with self._lock:
             oldest_s = now - self._entered[0] if self._entered else 0.0
             return DiskHealth(len(self._entered), oldest_s, self._trouble)

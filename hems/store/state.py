@@ -4,11 +4,13 @@ Integers only (mW, ms, mWh); times are Unix milliseconds.
 """
 
 import asyncio
+import logging
 import sqlite3
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from eebus.clock import Clock
@@ -18,9 +20,17 @@ from eebus.ship.pairing_service import ControlUnit, PairingMemory
 from eebus.ship.trust import TrustEntry, TrustList
 from eebus.usecases.events import OrderReceived, PersistFailsafe, StoredFailsafe
 from hems.metering.energy import EnergyCounter
-from hems.store.database import Migration, in_newest_form, open_database, open_read_only
+from hems.store.database import (
+    Migration,
+    in_newest_form,
+    open_database,
+    open_read_only,
+    open_unchanging,
+)
 from hems.store.disk import Disk, Job, Undo, Work
-from hems.store.errors import StoreError
+from hems.store.errors import DamagedError, StoreError, UnavailableError, store_error
+
+_log = logging.getLogger(__name__)
 
 STATE_NAME = "state.db"
 WRITE_TIMEOUT_S = 5.0
@@ -139,26 +149,52 @@ class StoredState:
 
 
 class StateStore:
-    """The gateway's access to state.db. `put_…` return after the change is on disk, or raise StoreError."""
+    """The gateway's access to state.db. `put_…` return after the change is on disk, or raise StoreError.
 
-    def __init__(self, disk: Disk, connection: sqlite3.Connection, clock: Clock) -> None:
+    On a disk that is full or read-only what was stored before counts, and every change is refused until the
+    disk lets us write again.
+    """
+
+    def __init__(self, path: Path, disk: Disk, clock: Clock) -> None:
+        self._path = path
         self._disk = disk
-        self._connection = connection
         self._clock = clock
+        self._connection: sqlite3.Connection | None = None
+        self._opening: asyncio.Task[sqlite3.Connection] | None = None
+        self.trouble = ""
+        """Why nothing can be stored at the moment."""
 
     @classmethod
     async def open(cls, directory: Path, disk: Disk, clock: Clock) -> "StateStore":
-        """Open or make it in the data directory. Raises StoreError with one plain line."""
-        connection = await disk.call(lambda: open_database(directory / STATE_NAME, MIGRATIONS))
-        return cls(disk, connection, clock)
+        """Open or make it in the data directory. Raises StoreError with one plain line.
+
+        A damaged file is never replaced: with another key every peer would have to accept us anew.
+        """
+        store = cls(directory / STATE_NAME, disk, clock)
+        try:
+            await store._writable()
+        except DamagedError as error:
+            raise _with_remedy(error) from error
+        except UnavailableError as error:
+            _log.error("%s; what was stored before counts, and nothing can be changed", error)
+        return store
 
     async def close(self) -> None:
         """Close the file; everything put is on disk already."""
-        await self._disk.leave(self._connection)
+        if self._opening is not None:
+            self._opening.cancel()
+        if self._connection is not None:
+            await self._disk.leave(self._connection)
 
     async def load(self) -> StoredState:
-        """Everything stored."""
-        return await self._disk.call(lambda: read_state(self._connection))
+        """Everything stored. Raises DamagedError when it makes no sense."""
+        connection = self._connection
+        try:
+            if connection is None:
+                return await self._disk.call(lambda: _unchanging_state(self._path))
+            return await self._disk.call(partial(read_state, connection))
+        except DamagedError as error:
+            raise _with_remedy(error) from error
 
     async def put_identity(self, identity: Identity) -> None:
         """Keep our identity for good. Raises StoreError when there is another: it is never replaced."""
@@ -253,15 +289,43 @@ class StateStore:
         await self._put(work, WRITE_TIMEOUT_S)
 
     async def _put(self, work: Work, timeout_s: float) -> None:
-        await self._disk.transact(self._connection, work, timeout_s)
+        await self._disk.transact(await self._writable(), work, timeout_s)
+
+    async def _writable(self) -> sqlite3.Connection:
+        """The connection; where there is none yet, it is tried again. Raises StoreError."""
+        if self._connection is None:
+            try:
+                self._connection = await self._disk.call(lambda: open_database(self._path, MIGRATIONS))
+            except StoreError as error:
+                self.trouble = str(error)
+                raise
+            self.trouble = ""
+        return self._connection
 
     def _note(self, work: Work) -> Job:
+        if self._connection is None:
+            self._try_again()
+            raise UnavailableError(self.trouble)
         job = self._disk.submit(self._connection, work)
         job.future.add_done_callback(lambda future: future.cancelled() or future.exception())
         return job
 
+    def _try_again(self) -> None:
+        if self._opening is None or self._opening.done():
+            self._opening = asyncio.create_task(self._writable())
+            self._opening.add_done_callback(lambda task: task.cancelled() or task.exception())
+
     def _now_ms(self) -> int:
         return _milli_of(self._clock.utc_now().timestamp())
+
+
+def _unchanging_state(path: Path) -> StoredState:
+    with closing(open_unchanging(path)) as connection:
+        try:
+            with closing(in_newest_form(connection, path, MIGRATIONS)) as copy:
+                return read_state(copy)
+        except sqlite3.Error as error:
+            raise store_error(f"{path} cannot be read", error) from error
 
 
 def stored_state(directory: Path) -> StoredState:
@@ -275,8 +339,23 @@ def stored_state(directory: Path) -> StoredState:
             raise StoreError(f"{path} cannot be read: {error}") from error
 
 
+def _with_remedy(error: DamagedError) -> DamagedError:
+    return DamagedError(
+        f"{error}. It holds the key, whom we trust and what the Steuerbox wrote: restore a backup of "
+        f"{STATE_NAME}. If there is none, move it away, bring the key back with 'hems identity import' and "
+        "accept the Steuerbox again"
+    )
+
+
 def read_state(connection: sqlite3.Connection) -> StoredState:
-    """Everything in state.db."""
+    """Everything in state.db. Raises DamagedError for rows that no gateway wrote, and sqlite3.Error."""
+    try:
+        return _state_in(connection)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise DamagedError(f"{STATE_NAME} holds what cannot be: {error}") from error
+
+
+def _state_in(connection: sqlite3.Connection) -> StoredState:
     return StoredState(
         identity=_identity(connection),
         trust=TrustList(

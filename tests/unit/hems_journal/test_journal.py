@@ -15,7 +15,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from eebus.clock import FakeClock
-from hems.journal.journal import JOURNAL_NAME, MIGRATIONS, Journal
+from hems.journal.file import JOURNAL_NAME, MIGRATIONS
+from hems.journal.journal import Journal
 from hems.journal.reading import MOST_STEPS, OPEN_EVENTS_QUERY, JournalReader, Renewals
 from hems.journal.record import Entry, Step, decode, encode
 from hems.northbound.view import orders_json
@@ -37,6 +38,11 @@ async def opened(directory: Path) -> AsyncIterator[tuple[Journal, Disk]]:
         await journal.close()
     finally:
         disk.close()
+
+
+def connection_of(journal: Journal) -> sqlite3.Connection:
+    assert journal._connection is not None
+    return journal._connection
 
 
 async def written(directory: Path, number: int) -> None:
@@ -136,7 +142,7 @@ async def test_a_stuck_disk_holds_nothing_up_and_loses_nothing(tmp_path: Path) -
         tap.wait(5.0)
 
     async with opened(tmp_path) as (journal, disk):
-        disk.submit(journal._connection, block)
+        disk.submit(connection_of(journal), block)
         journal.append(entry("first"))
         journal.append(entry("second"))
         assert not await journal.flush(0.02)
@@ -150,6 +156,7 @@ async def test_a_stuck_disk_holds_nothing_up_and_loses_nothing(tmp_path: Path) -
 async def test_entries_that_could_not_be_written_are_written_later(tmp_path: Path) -> None:
     async with opened(tmp_path) as (journal, disk):
         connection = journal._connection
+        assert connection is not None
         await disk.call(lambda: connection.execute("PRAGMA query_only = ON"))
         journal.append(entry("first"))
         await disk.flush(1.0)

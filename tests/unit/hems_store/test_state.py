@@ -1,11 +1,14 @@
 """state.db: what outlives a restart, and files that cannot be used."""
 
 import asyncio
+import errno
+import os
 import sqlite3
 import stat
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,7 +23,7 @@ from eebus.usecases.events import OrderReceived, PersistFailsafe, StoredFailsafe
 from eebus.usecases.limitation import Direction
 from hems.metering.energy import EnergyCounter
 from hems.store.disk import Disk, Work
-from hems.store.errors import StoreError, StoreTimeoutError
+from hems.store.errors import DamagedError, StoreError, StoreTimeoutError, UnavailableError
 from hems.store.state import (
     MIGRATIONS,
     STATE_NAME,
@@ -224,6 +227,7 @@ async def test_a_second_connection_reads_beside_the_gateway(tmp_path: Path) -> N
 async def test_every_commit_is_synced(tmp_path: Path) -> None:
     async with opened(tmp_path) as store:
         connection = store._connection
+        assert connection is not None
         pragmas = await store._disk.call(
             lambda: [connection.execute(f"PRAGMA {n}").fetchone()[0] for n in ("synchronous", "journal_mode")]
         )
@@ -257,8 +261,45 @@ async def test_damage_inside_the_file_is_found_at_the_start(tmp_path: Path) -> N
 
 async def test_an_unusable_directory_is_one_plain_line(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file where the directory should be")
-    with pytest.raises(StoreError, match="cannot be written"):
+    with pytest.raises(StoreError, match="does not let us make it"):
         await restarted(tmp_path / "data")
+
+
+async def test_a_file_that_cannot_be_written_counts_as_it_was_and_refuses_changes(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        await store.put_failsafe(FAILSAFE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "open", _read_only(os.open))
+        async with opened(tmp_path) as store:
+            assert "Read-only" in store.trouble
+            assert (await store.load()).failsafe.consumption_w == 4200.0
+            with pytest.raises(UnavailableError, match="Read-only"):
+                await store.put_failsafe(replace(FAILSAFE, consumption_w=1.0))
+            with pytest.raises(UnavailableError):
+                store.note_own_limit(1.0)
+            patch.undo()
+            await store.put_failsafe(replace(FAILSAFE, consumption_w=5000.0))
+            assert store.trouble == ""
+    assert (await restarted(tmp_path)).failsafe.consumption_w == 5000.0
+
+
+def _read_only(real: Callable[..., int]) -> Callable[..., int]:
+    def refuse(path: object, flags: int, *more: object, **named: object) -> int:
+        if flags & (os.O_RDWR | os.O_WRONLY):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        return real(path, flags, *more, **named)
+
+    return refuse
+
+
+async def test_rows_that_no_gateway_wrote_are_damage(tmp_path: Path) -> None:
+    async with opened(tmp_path):
+        pass
+    with sqlite3.connect(tmp_path / STATE_NAME) as connection:
+        connection.execute("INSERT INTO trust VALUES ('x', 'nobody', 0, NULL, NULL)")
+    connection.close()
+    with pytest.raises(DamagedError, match="restore a backup"):
+        await restarted(tmp_path)
 
 
 async def test_a_file_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:

@@ -198,6 +198,22 @@ def test_an_import_never_replaces_another_identity_silently(tmp_path: Path) -> N
     assert json.loads(_invoke("identity", "show", "--json", *config).stdout)["ski"] == ski
 
 
+def test_an_import_into_a_lost_state_file_asks_for_consent_unless_it_is_the_known_identity(
+    tmp_path: Path,
+) -> None:
+    """The card beside a state.db that is gone tells which identity was registered."""
+    file, _ = _exported(tmp_path)
+    config = _configured(tmp_path / "new")
+    other = json.loads(_invoke("identity", "show", "--create", "--json", *config).stdout)["ski"]
+    (tmp_path / "new" / "data" / "state.db").unlink()
+    refused = _invoke("identity", "import", str(file), *config, text=f"{PASSPHRASE}\n")
+    assert refused.exit_code == 1
+    assert group_ski(Ski(other)) in refused.stderr
+    (tmp_path / "old" / "data" / "state.db").unlink()
+    config = _configured(tmp_path / "old")
+    assert _invoke("identity", "import", str(file), *config, text=f"{PASSPHRASE}\n").exit_code == 0
+
+
 def test_a_wrong_passphrase_a_short_one_and_other_files_are_told_in_one_line(tmp_path: Path) -> None:
     file, _ = _exported(tmp_path)
     config = _configured(tmp_path / "new")
