@@ -196,7 +196,7 @@ class Situation:
     """What ceilings are converted with, from measurement and configuration.
 
     `credit_w`: generation beyond the house, or what the house takes for certain; negative: what others feed
-    in. `generation_w`, `house_w`: G
+    in. `offer_w`: what is fed in for a moment so that a battery may store it. `generation_w`, `house_w`: G
     and H on the safe side, for the conventions that need them; without a meter G is 0. `headroom_w`: what is
     left of each protection ceiling for the devices. `sharing`: the devices among which a value for all
     controllable ones is divided, None for all. `spread`: by name, the parts of a device's power on the three
@@ -204,6 +204,7 @@ class Situation:
     """
 
     credit_w: float = 0.0
+    offer_w: float = 0.0
     generation_w: float = 0.0
     house_w: float = 0.0
     headroom_w: Mapping[Basis, float] = field(default_factory=dict)
@@ -243,8 +244,10 @@ def convert(ceiling: Ceiling, situation: Situation) -> Allowance:
         credit_w = credit_towards(ceiling.value_w, situation)
     elif ceiling.devices is None and ceiling.basis is Basis.FEED_IN:
         credit_w = situation.credit_w
-    allowed_w = max(0.0, ceiling.value_w + credit_w)
-    return Allowance(ceiling, allowed_w, _allowed(ceiling, credit_w, allowed_w, situation.convention))
+    offer_w = situation.offer_w if ceiling.basis is Basis.FEED_IN and ceiling.devices is None else 0.0
+    allowed_w = max(0.0, ceiling.value_w + credit_w + offer_w)
+    reason = _allowed(ceiling, credit_w, allowed_w, situation.convention)
+    return Allowance(ceiling, allowed_w, _offered(reason, offer_w) if offer_w else reason)
 
 
 PROTECTING = frozenset(Basis) - {Basis.CONTROLLABLE, Basis.FEED_IN, Basis.INVERTER}
@@ -286,6 +289,11 @@ def _left(ceiling: Ceiling, allowed_w: float) -> Reason:
     text = f"{watts(allowed_w)} left for devices: {ceiling.reason.text}"
     values = {"source": ceiling.source, "limit_w": ceiling.value_w, "allowed_w": allowed_w}
     return Reason("left_of_connection", text, values)
+
+
+def _offered(reason: Reason, offer_w: float) -> Reason:
+    text = f"{reason.text} plus {watts(offer_w)} that a battery may store"
+    return Reason(reason.code, text, {**reason.values, "offer_w": offer_w})
 
 
 def _allowed(ceiling: Ceiling, credit_w: float, allowed_w: float, convention: Convention) -> Reason:

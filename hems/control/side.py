@@ -1,11 +1,13 @@
 """One direction of the house: who takes part, the credit, the last plan, and how far an order has come."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from hems.control.allocation import Strategy
 from hems.control.budget import Budget, Situation, budget_of, budgets
 from hems.control.execution import DeviceCore, LaneView
 from hems.control.gauge import Gauge, Parties
+from hems.control.offer import BatteryOffer, Storage
 from hems.control.planning import Plan, Standing, plan
 from hems.control.progress import Evidence, Progress, ProgressTracker
 from hems.control.rules import HouseRules, Traits
@@ -14,7 +16,7 @@ from hems.control.turns import Turns, has_gap
 from hems.control.uptake import Uptake
 from hems.control.why import explain
 from hems.devices import Direction, Kind, MeterSample
-from hems.limits.ceilings import Ceiling
+from hems.limits.ceilings import Basis, Ceiling
 from hems.metering.measurements import Measurements, Quality
 
 
@@ -33,6 +35,7 @@ class Side:
         self._budgets: tuple[Budget, ...] = ()
         self._situation = Situation()
         self._meter: MeterSample | None = None
+        self._offer = BatteryOffer()
         self._plan = _NOTHING
 
     @property
@@ -80,10 +83,28 @@ class Side:
         for name, view in views.items():
             self._uptakes[name].observe(view.told_w, view.measured_w, now)
 
+        if self.direction is Direction.PRODUCTION:
+            self._offer_to_batteries(in_force, now)
+
+    def _offer_to_batteries(self, in_force: Sequence[Ceiling], now: float) -> None:
+        limits = [
+            (c.value_w, c.since_s)
+            for c in in_force
+            if c.basis is Basis.FEED_IN and c.devices is None and c.value_w is not None
+        ]
+        limit_w, since_s = min(limits, default=(None, 0.0))
+        batteries = [core for core in self._all.values() if core.capabilities.kind is Kind.BATTERY]
+        storage = Storage(
+            room_w=sum(_room_w(core, now) for core in batteries),
+            inverters_w=sum(core.capabilities.nameplate_w for core in self._cores.values()),
+        )
+        self._offer.update(limit_w, since_s, storage, self._meter, now)
+
     def decide(self, in_force: Sequence[Ceiling], now: float) -> list[str]:
         """Divide the budget and tell the cores; the names of devices with another set-point than before."""
         cores = self._cores
         self._situation = self._gauge.situation(self._parties(self._views_by_name(now)))
+        self._situation = replace(self._situation, offer_w=self._offer.power_w)
         self._budgets = budgets(self.direction, in_force, self._situation)
         if not self._budgets and not any(core.told(self.direction) for core in cores.values()):
             self._plan = _NOTHING
@@ -199,6 +220,15 @@ _NOTHING: Plan = plan((), ())
 
 def _shares(traits: Traits) -> bool:
     return traits.controllable and not traits.direct
+
+
+def _room_w(core: DeviceCore, now: float) -> float:
+    """What a battery could take beyond what it takes, by its type plate and what it was told."""
+    view = core.view(Direction.CONSUMPTION, now)
+    if core.sample is None or core.sample.power_w is None or view.measured_w is None:
+        return 0.0
+    most_w = core.capabilities.nameplate_w
+    return (most_w if view.told_w is None else min(most_w, view.told_w)) - core.sample.power_w
 
 
 def _feeds_in(core: DeviceCore) -> bool:

@@ -1,6 +1,8 @@
 """Feed-in limits: effective in time, several inverters, steps downwards, and battery charging used first."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 import pytest
@@ -162,21 +164,33 @@ class SelfConsuming(SimulatedDevice):
         self.wanted_w = min(self.most_w, max(0.0, surplus_w)) if self.room_wh > 0.0 else 0.0
 
 
+@asynccontextmanager
+async def storing(house: House, south: SimulatedDevice, battery: SelfConsuming) -> AsyncIterator[None]:
+    """Let the battery follow the surplus."""
+
+    async def live() -> None:
+        while True:
+            battery.follow(-south.power_w() - house.house_w)
+            await asyncio.sleep(0.5)
+
+    life = asyncio.ensure_future(live())
+    try:
+        yield
+    finally:
+        life.cancel()
+
+
+def stored(most_w: float = 4000.0) -> SelfConsuming:
+    return SelfConsuming("battery", Capabilities(Kind.BATTERY, 4000.0), wanted_w=0.0, most_w=most_w)
+
+
 def test_a_battery_charges_first_before_the_sun_is_cut() -> None:
     """With 3 kW allowed and a battery that takes 4 kW, 7.5 of the 9 kW of sun are made."""
 
     async def scenario() -> None:
-        south = plant("south", 9000.0)
-        battery = SelfConsuming("battery", Capabilities(Kind.BATTERY, 4000.0), wanted_w=0.0)
+        south, battery = plant("south", 9000.0), stored()
         house = House([south, battery], house_w=500.0)
-
-        async def live() -> None:
-            while True:
-                battery.follow(-south.power_w() - house.house_w)
-                await asyncio.sleep(0.5)
-
-        life = asyncio.ensure_future(live())
-        async with running(house):
+        async with storing(house, south, battery), running(house):
             await house.watch(5.0)
             house.limit(3000.0, Basis.FEED_IN)
             await asyncio.sleep(FULLY_WITHIN_S)
@@ -184,6 +198,47 @@ def test_a_battery_charges_first_before_the_sun_is_cut() -> None:
                 await asyncio.sleep(0.1)
                 assert fed_in_w(house) <= 3000.0 + 1.0
             assert -south.power_w() == pytest.approx(7500.0, abs=100.0)
-        life.cancel()
+
+    run(scenario())
+
+
+def test_a_battery_charges_first_also_where_nothing_may_be_fed_in() -> None:
+    """It is shown 2 % of the inverter's type plate at a time, which it takes within seconds."""
+
+    async def scenario() -> None:
+        south, battery = plant("south", 9000.0), stored()
+        house = House([south, battery], house_w=500.0)
+        async with running(house):
+            await house.watch(1.0)
+            house.limit(0.0, Basis.FEED_IN)
+            await asyncio.sleep(FULLY_WITHIN_S)
+            assert fed_in_w(house) <= 1.0
+            async with storing(house, south, battery):
+                fed_in_ws = 0.0
+                for _ in range(9000):
+                    await asyncio.sleep(0.1)
+                    fed_in_ws += 0.1 * fed_in_w(house)
+                    assert fed_in_w(house) <= 201.0
+                assert battery.power_w() == pytest.approx(4000.0, abs=250.0)
+                assert fed_in_ws / 3600.0 < 5.0
+
+    run(scenario())
+
+
+def test_a_battery_that_takes_no_more_is_offered_little_and_seldom() -> None:
+    async def scenario() -> None:
+        south, battery = plant("south", 9000.0), stored(most_w=0.0)
+        house = House([south, battery], house_w=500.0)
+        async with running(house), storing(house, south, battery):
+            house.limit(0.0, Basis.FEED_IN)
+            await asyncio.sleep(FULLY_WITHIN_S)
+            longest_s, now_s, fed_in_ws = 0.0, 0.0, 0.0
+            for _ in range(36_000):
+                await asyncio.sleep(0.1)
+                now_s = now_s + 0.1 if fed_in_w(house) > 1.0 else 0.0
+                longest_s = max(longest_s, now_s)
+                fed_in_ws += 0.1 * fed_in_w(house)
+            assert longest_s <= 30.0
+            assert fed_in_ws / 3600.0 < 10.0
 
     run(scenario())
