@@ -86,7 +86,7 @@ async def gateway(
 async def until_drawn(house: SimulatedHouse, is_so: Any, timeout_s: float) -> dict[str, Any]:
     """Look at the powers of the house until they are so."""
     async with asyncio.timeout(timeout_s):
-        while not is_so(powers := await house.command(cmd="state")):
+        while not is_so(powers := await house.command(cmd="state")):  # noqa: ASYNC110  # it is asked anew
             await asyncio.sleep(0.2)
     return powers
 
@@ -144,7 +144,6 @@ async def until_proven(running: Gateway) -> dict[str, Any]:
 
 def report(before: dict[str, Any], latency_ns: int, order: dict[str, Any], after: dict[str, Any]) -> None:
     """Print what a person wants to see (pytest -s)."""
-    print(f"\nbefore: {before}\nanswer to the box after {latency_ns / 1e6:.1f} ms")
-    for step in order["steps"]:
-        print(f"{step['after_ms']:>7} ms  {step['step']:<16} {step['text']}")
-    print(f"after:  {after}")
+    told = [f"before: {before}", f"answer to the box after {latency_ns / 1e6:.1f} ms"]
+    told += [f"{step['after_ms']:>7} ms  {step['step']:<16} {step['text']}" for step in order["steps"]]
+    sys.stdout.write("\n".join(["", *told, f"after:  {after}", ""]))
