@@ -204,13 +204,14 @@ class Situation:
     """
 
     credit_w: float = 0.0
-    offer_w: float = 0.0
     generation_w: float = 0.0
     house_w: float = 0.0
     headroom_w: Mapping[Basis, float] = field(default_factory=dict)
     convention: Convention = Convention.HOUSE_FIRST
+    offer_w: float = 0.0
     sharing: frozenset[str] | None = None
     spread: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
+    switching: Mapping[str, tuple[int, float]] = field(default_factory=dict)
 
 
 def credit_towards(limit_w: float, situation: Situation) -> float:
