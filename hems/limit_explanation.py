@@ -42,7 +42,8 @@ def limit_lines(configuration: Configuration, count: HouseCount, today: date) ->
         found.append(("", "a feed-in limit of the Steuerbox bounds the output of the inverters"))
     if protection is not None:
         fuse = fuse_of(protection)
-        text = f"{fuse.phases} x {fuse.fuse_a:g} A = {watts(fuse.phases * fuse.phase_w)}"
+        least = watts(fuse.whole.least_w)
+        text = f"{fuse.phases} x {fuse.fuse_a:g} A; {least} while the meter shows no voltage"
         unbalanced = fuse.phases == 3 and fuse.unbalance_w is not None
         more = f"; single-phase devices at most {watts(fuse.unbalance_w or 0.0)}" if unbalanced else ""
         found.append(("Fuse", f"{text}{more}"))

@@ -40,10 +40,10 @@ class ProtectionSettings(Section):
     )
     three_phase: bool = Field(default=True, description="The connection has three phases, else one.")
     voltage_v: float = Field(
-        default=230.0,
+        default=207.0,
         ge=100.0,
         le=260.0,
-        description="Voltage by which amperes are taken as watts.",
+        description="Lowest voltage, by which amperes are taken as watts while the meter does not show it.",
         json_schema_extra=unit("V"),
     )
     unbalance_w: float | None = Field(

@@ -238,7 +238,7 @@ def convert(ceiling: Ceiling, situation: Situation) -> Allowance:
     if ceiling.value_w is None:
         raise ValueError(f"{ceiling.source} bounds nothing")
     if ceiling.basis in PROTECTING:
-        allowed_w = min(ceiling.value_w, situation.headroom_w.get(ceiling.basis, ceiling.value_w))
+        allowed_w = situation.headroom_w.get(ceiling.basis, ceiling.value_w)
         return Allowance(ceiling, allowed_w, _left(ceiling, allowed_w))
     credit_w = 0.0
     if ceiling.devices is None and ceiling.basis is Basis.CONTROLLABLE:

@@ -11,8 +11,9 @@ from hems.control.budget import (
     Situation,
     reading_of,
 )
+from hems.control.headroom import left_of_fuse
 from hems.control.rules import HouseRules
-from hems.devices import Direction, MeterSample
+from hems.devices import Direction
 from hems.limits.ceilings import Basis, Ceiling
 from hems.limits.reason import Reason
 from hems.metering.measurements import Measurements, PairedReading, Quality
@@ -89,7 +90,7 @@ class Gauge:
             made = measurements.paired(Direction.PRODUCTION, parties.producers, now)
             self._measure_generation(paired, made, frozen_until_s)
         for ceiling in in_force:
-            if ceiling.basis in _METERED and ceiling.value_w is not None:
+            if ceiling.fuse is not None and ceiling.value_w is not None:
                 tracker = self._headroom_of(ceiling.basis, ceiling.value_w)
                 reading = self._headroom_reading(measurements, parties, ceiling, now)
                 tracker.update(reading, frozen_until_s=frozen_until_s)
@@ -124,18 +125,11 @@ class Gauge:
         self, measurements: Measurements, parties: Parties, ceiling: Ceiling, now: float
     ) -> CreditReading | None:
         """What the rest of the house leaves of a fuse."""
-        meter, value_w = measurements.meter(), ceiling.value_w or 0.0
-        if meter is None or measurements.meter_quality(now) is not Quality.GOOD:
+        meter = measurements.meter()
+        if ceiling.fuse is None or meter is None or measurements.meter_quality(now) is not Quality.GOOD:
             return None
-        imported_w = _imported_w(meter, ceiling.basis)
-        if imported_w is None:
-            return None
-        least_w, most_w = self._drawn_w(measurements, parties, meter.at_s, ceiling.basis.phase)
-        return CreditReading(
-            max(0.0, value_w - max(0.0, imported_w - least_w)),
-            max(0.0, value_w - max(0.0, imported_w - most_w)),
-            meter.at_s,
-        )
+        drawn_w = self._drawn_w(measurements, parties, meter.at_s, ceiling.basis.phase)
+        return left_of_fuse(ceiling.fuse, meter, drawn_w)
 
     def _drawn_w(
         self, measurements: Measurements, parties: Parties, at_s: float, phase: int | None
@@ -149,22 +143,3 @@ class Gauge:
                 least_w += part * between_w[0]
                 most_w += part * between_w[1]
         return least_w, most_w
-
-
-_METERED = frozenset({Basis.CONNECTION, Basis.PHASE_1, Basis.PHASE_2, Basis.PHASE_3})
-
-
-def _imported_w(meter: MeterSample, basis: Basis) -> float | None:
-    """What comes in, together or over one phase; currents without a sign count as import."""
-    if basis.phase is None:
-        return meter.power_w
-    index = basis.phase - 1
-    if index < len(meter.powers_w):
-        return meter.powers_w[index]
-    if index < len(meter.currents_a):
-        volts = meter.voltages_v[index] if index < len(meter.voltages_v) else _USUAL_VOLTS
-        return abs(meter.currents_a[index]) * volts
-    return None
-
-
-_USUAL_VOLTS = 230.0

@@ -73,13 +73,33 @@ class FaultPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class Fuse:
+    """A bound on current: on each of `lines`, the numbers of phases from 1.
+
+    `is_whole`: there are no other lines at the connection. `least_voltage_v`: what a line is taken to have
+    while nothing shows it; the less, the more amperes are a device's watts.
+    """
+
+    current_a: float
+    lines: tuple[int, ...]
+    is_whole: bool
+    least_voltage_v: float
+
+    @property
+    def least_w(self) -> float:
+        """What it carries at the least voltage."""
+        return self.current_a * len(self.lines) * self.least_voltage_v
+
+
+@dataclass(frozen=True, slots=True)
 class Ceiling:
     """One source's bound. Times are monotonic seconds.
 
     `source`: its name, unique in the arbiter. `value_w`: magnitude, None when the source bounds nothing.
     `devices`: the names it is meant for, None for all that its basis covers. `until_s`: when it ends.
     `fresh_until_s`: after that the source counts as faulty and `fault_policy` takes over; None for a source
-    that watches its own freshness, such as the limit machine of EEBUS.
+    that watches its own freshness, such as the limit machine of EEBUS. `fuse`: for a bound on current;
+    `value_w` is then what it carries at least.
     """
 
     source: str
@@ -92,6 +112,7 @@ class Ceiling:
     devices: frozenset[str] | None = None
     fresh_until_s: float | None = None
     fault_policy: FaultPolicy = FaultPolicy()
+    fuse: Fuse | None = None
 
     def __post_init__(self) -> None:
         if self.value_w is not None and not self.value_w >= 0.0:

@@ -143,10 +143,11 @@ class SimulatedDevice:
 
 @dataclass
 class SimulatedMeter:
-    """The grid meter; shows what flowed `lag_s` ago."""
+    """The grid meter; shows what flowed `lag_s` ago, by `shows` with more than the power."""
 
     power_w: Callable[[], float]
     lag_s: float = 0.0
+    shows: Callable[[MeterSample], MeterSample] = lambda sample: sample
     reachable: bool = True
     name: str = "meter"
     clock: LoopClock = field(default_factory=LoopClock)
@@ -160,7 +161,7 @@ class SimulatedMeter:
             raise DeviceUnreachable("the meter is unplugged")
         now = self.clock.monotonic()
         shown_w = next((w for at, w in reversed(self._history) if at <= now - self.lag_s), self.power_w())
-        return MeterSample(at_s=now, power_w=shown_w)
+        return self.shows(MeterSample(at_s=now, power_w=shown_w))
 
     async def close(self) -> None:
         pass
@@ -185,11 +186,12 @@ class House:
         strategy: Strategy = Strategy.PRIORITY,
         convention: Convention = Convention.HOUSE_FIRST,
         traits: Traits | None = None,
+        meter_shows: Callable[[MeterSample], MeterSample] = lambda sample: sample,
     ) -> None:
         self.devices = {d.name: d for d in devices}
         self.house_w = house_w
         self.pv_w = pv_w
-        self.meter = SimulatedMeter(self.grid_w, lag_s)
+        self.meter = SimulatedMeter(self.grid_w, lag_s, meter_shows)
         self.progress: list[Progress] = []
         self.cycles = 0
         self.most_drawn_w = 0.0

@@ -106,8 +106,11 @@ def test_the_cap_ends_on_the_day_of_the_test_and_not_before() -> None:
 
 def test_the_fuse_protects_the_sum_each_phase_and_the_balance() -> None:
     ceilings = {c.basis: c for c in protection_ceilings(GridFuse(35.0), 0.0)}
-    assert ceilings[Basis.CONNECTION].value_w == 24_150.0
-    assert [ceilings[b].value_w for b in (Basis.PHASE_1, Basis.PHASE_2, Basis.PHASE_3)] == [8050.0] * 3
+    assert ceilings[Basis.CONNECTION].value_w == 3 * 35 * 207
+    phases = [ceilings[b] for b in (Basis.PHASE_1, Basis.PHASE_2, Basis.PHASE_3)]
+    assert [(c.value_w, c.fuse and c.fuse.lines) for c in phases] == [
+        (7245.0, (1,)), (7245.0, (2,)), (7245.0, (3,)),
+    ]  # fmt: skip
     assert ceilings[Basis.UNBALANCE_2].value_w == 4600.0
     assert {c.kind for c in ceilings.values()} == {CeilingKind.PROTECTION}
     assert len({c.source for c in ceilings.values()}) == len(ceilings)
@@ -115,7 +118,7 @@ def test_the_fuse_protects_the_sum_each_phase_and_the_balance() -> None:
 
 def test_a_connection_with_one_phase_has_no_balance_to_keep() -> None:
     (only,) = protection_ceilings(GridFuse(63.0, phases=1), 0.0)
-    assert only.value_w == 14_490.0
+    assert only.value_w == 63 * 207
 
 
 def test_every_basis_knows_its_direction_and_phase() -> None:
