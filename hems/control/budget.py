@@ -241,14 +241,17 @@ def convert(ceiling: Ceiling, situation: Situation) -> Allowance:
         allowed_w = situation.headroom_w.get(ceiling.basis, ceiling.value_w)
         return Allowance(ceiling, allowed_w, _left(ceiling, allowed_w))
     credit_w = 0.0
-    if ceiling.devices is None and ceiling.basis is Basis.CONTROLLABLE:
-        credit_w = credit_towards(ceiling.value_w, situation)
-    elif ceiling.devices is None and ceiling.basis is Basis.FEED_IN:
-        credit_w = situation.credit_w
+    if _earns_credit(ceiling):
+        consumption = ceiling.basis is Basis.CONTROLLABLE
+        credit_w = credit_towards(ceiling.value_w, situation) if consumption else situation.credit_w
     offer_w = situation.offer_w if ceiling.basis is Basis.FEED_IN and ceiling.devices is None else 0.0
     allowed_w = max(0.0, ceiling.value_w + credit_w + offer_w)
     reason = _allowed(ceiling, credit_w, allowed_w, situation.convention)
     return Allowance(ceiling, allowed_w, _offered(reason, offer_w) if offer_w else reason)
+
+
+def _earns_credit(ceiling: Ceiling) -> bool:
+    return ceiling.devices is None and ceiling.basis in (Basis.CONTROLLABLE, Basis.FEED_IN)
 
 
 PROTECTING = frozenset(Basis) - {Basis.CONTROLLABLE, Basis.FEED_IN, Basis.INVERTER}
@@ -309,7 +312,7 @@ def _allowed(ceiling: Ceiling, credit_w: float, allowed_w: float, convention: Co
         {
             "source": ceiling.source,
             "limit_w": ceiling.value_w,
-            "credit_w": credit_w,
+            "credit_w": credit_w if _earns_credit(ceiling) else None,
             "allowed_w": allowed_w,
             "convention": convention.value,
         },

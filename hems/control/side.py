@@ -185,7 +185,7 @@ class Side:
             others = [each for each in self._views(now) if each.name != name]
             covering = [b for b in self._budgets if b.weight(name) > 0.0]
             why = explain(
-                told, core.capabilities, covering, others, self._gauge.credit_w, self._gauge.credit_reason
+                told, core.capabilities, covering, others, self.direction, self._gauge.credit_reason
             )
         return LaneStatus(
             direction=self.direction,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from hems.control.budget import Budget
 from hems.control.execution import LaneView
 from hems.control.planning import Told
-from hems.devices import Capabilities, Kind
+from hems.devices import Capabilities, Direction, Kind
 from hems.limits.reason import Reason, ReasonValue, watts
 
 _LEAST_A = 6.0
@@ -19,25 +19,22 @@ def explain(
     capabilities: Capabilities,
     covering: Sequence[Budget],
     others: Sequence[LaneView],
-    credit_w: float,
+    direction: Direction,
     credit_reason: Reason,
 ) -> Reason:
     """The set-point in the device's own terms, the limit behind it, what others take, the credit, the step.
 
     `covering`: the budgets that count for the device; `others`: the other devices of this direction.
+    Credit is told where the binding limit earns any.
     """
     if told.power_w is None or not covering:
         return told.reason
     binding = _binding(told, covering)
-    limit_w = binding.reason.values.get("limit_w")
+    limit_w, credit_w = (binding.reason.values.get(key) for key in ("limit_w", "credit_w"))
     parts = [str(binding.reason.values.get("cause", "")) or _limit(binding)]
     parts += [_other(view) for view in others if binding.weight(view.name) > 0.0]
-    if credit_w > 0.0:
-        parts.append(f"credit {watts(credit_w)}")
-    elif credit_w < 0.0:
-        parts.append(f"other generation {watts(-credit_w)}")
-    else:
-        parts.append(f"credit 0 ({_short(credit_reason)})")
+    if credit_w is not None:
+        parts.append(_credit(float(credit_w), direction, credit_reason))
     parts.append(_step(told.reason))
     if "excess_w" in told.reason.values:
         parts.append(f"it takes {watts(float(told.reason.values['excess_w'] or 0.0))} more than told")
@@ -49,6 +46,16 @@ def explain(
         "credit_w": credit_w,
     }
     return Reason(told.reason.code, text, values)
+
+
+def _credit(credit_w: float, direction: Direction, reason: Reason) -> str:
+    if credit_w > 0.0:
+        return f"credit {watts(credit_w)}"
+    if credit_w < 0.0:
+        return f"other generation {watts(-credit_w)}"
+    if reason.code == "credit":
+        return f"credit 0 ({_NOTHING_EARNED[direction]})"
+    return f"credit 0 ({_CREDIT_WORDS.get(reason.code, reason.text)})"
 
 
 def in_own_terms(power_w: float, capabilities: Capabilities) -> str:
@@ -78,10 +85,6 @@ def _other(view: LaneView) -> str:
     return f"{view.name} not measured, {watts(view.charge_w)} set aside"
 
 
-def _short(reason: Reason) -> str:
-    return _CREDIT_WORDS.get(reason.code, reason.text)
-
-
 def _step(reason: Reason) -> str:
     if reason.code in _STEP_WORDS:
         return _STEP_WORDS[reason.code]
@@ -93,7 +96,8 @@ _STEP_WORDS = {
     "pauses": "too little for its least, so it pauses",
     "all_it_can_take": "all that it can take",
 }
-_CREDIT_WORDS = {
-    "no_credit_without_meter": "no meter reading of the last 5 s",
-    "credit": "no own generation beyond the house",
+_CREDIT_WORDS = {"no_credit_without_meter": "no meter reading of the last 5 s"}
+_NOTHING_EARNED = {
+    Direction.CONSUMPTION: "no own generation beyond the house",
+    Direction.PRODUCTION: "the house takes nothing for certain",
 }

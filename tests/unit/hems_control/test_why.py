@@ -6,6 +6,8 @@ import pytest
 
 from hems.control.why import in_own_terms
 from hems.devices import Capabilities, FeasiblePowers, Kind, PowerRange
+from hems.limits.ceilings import Basis
+from hems.limits.sources.protection import GridFuse, protection_ceilings
 from tests.unit.hems_control.house import House, SimulatedDevice, heat_pump, inverter, running
 from tests.unit.hems_control.virtual_time import run
 
@@ -109,3 +111,37 @@ def test_a_charge_point_is_told_in_amperes(power_w: float, text: str) -> None:
 
 def test_other_devices_are_told_in_watts() -> None:
     assert in_own_terms(2000.0, heat_pump()) == "2.00 kW"
+
+
+def test_credit_is_told_only_where_the_limit_that_binds_earns_any() -> None:
+    """Neither at the inverter itself nor at the fuse."""
+
+    async def scenario() -> None:
+        south = SimulatedDevice("south", inverter(), wanted_w=-9000.0)
+        box = SimulatedDevice("wallbox", BOX, wanted_w=11_040.0)
+        async with running(House([south, box], house_w=2000.0)) as house:
+            house.limit(3000.0, Basis.INVERTER)
+            now = asyncio.get_running_loop().time()
+            house.control.new_ceilings(protection_ceilings(GridFuse(20.0), now))
+            await house.watch(60.0)
+            assert (
+                why(house, "south")
+                == "3.00 kW because the grid operator limits, all that is left of the budget"
+            )
+            assert "credit" not in why(house, "wallbox")
+
+    run(scenario())
+
+
+def test_feed_in_tells_what_the_house_takes_and_not_what_it_generates() -> None:
+    async def scenario() -> None:
+        south = SimulatedDevice("south", inverter(), wanted_w=-9000.0)
+        async with running(House([south])) as house:
+            house.limit(3000.0, Basis.FEED_IN)
+            await house.watch(60.0)
+            assert "credit 0 (the house takes nothing for certain)" in why(house, "south")
+            house.pv_w = 800.0
+            await house.watch(60.0)
+            assert "other generation 800 W" in why(house, "south")
+
+    run(scenario())
