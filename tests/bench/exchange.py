@@ -16,6 +16,8 @@ PORT = 4712
 BURSTS = 8
 BURST_LENGTH = 50
 DIALS = 8
+REDIAL_PATIENCE_S = 60.0
+"""A Go system sometimes ends a new connection with the old one; the Go box takes its time to dial again."""
 NS_PER_MS = 1e6
 WRITTEN = Target(hold=1.5, aim=1.0)
 KNOWN = Target(hold=1.5, aim=1.0)
@@ -69,8 +71,13 @@ async def _dials(box: GoPeer, ours: str, theirs: str) -> Figure:
         for ski, found in durations.items():
             since = box.now
             await box.disconnect(ski)
-            dialled = await box.wait_for("dialling", since=since, ski=ski)
-            known = await box.wait_for("use_case_support", since=since, ski=ski, use_case="lpc", present=True)
-            await box.ready_to_control(ski, since)
-            found.append((known["at_ns"] - dialled["at_ns"]) / NS_PER_MS)
+            await box.ready_to_control(ski, since, REDIAL_PATIENCE_S)
+            found.append(_known_after_ns(box, ski, since) / NS_PER_MS)
     return Figure.ratio("dial → use case known", durations[ours], durations[theirs], "ms", KNOWN)
+
+
+def _known_after_ns(box: GoPeer, ski: str, since: int) -> int:
+    """From the dial that came to something to the knowledge of the use case."""
+    known = box.events("use_case_support", since, ski=ski, use_case="lpc", present=True)[0]["at_ns"]
+    dials = [event["at_ns"] for event in box.events("dialling", since, ski=ski)]
+    return int(known - max(at for at in dials if at <= known))
