@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from tests.interop.json_peer import JsonPeer, Members
+from tests.interop.json_peer import START_TIMEOUT_S, JsonPeer, Members
 
 Direction = Literal["consumption", "production"]
 
@@ -91,7 +91,7 @@ class GoPeer(JsonPeer):
         """Run the program behind a prefix like ``ip netns exec NAME``; the directory keeps its identity."""
         command = [*prefix, str(program), "-mode", mode, "-dir", str(directory), "-serial", serial]
         peer = await cls.launch([*command, "-debug"] if debug else command, directory / "peer.log")
-        ready = await peer.wait_for("ready")
+        ready = await peer.wait_for("ready", START_TIMEOUT_S)
         peer.ski, peer.ship_id = ready["ski"], ready["ship_id"]
         return peer
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tests.interop.go_peer import Direction, Partner
-from tests.interop.json_peer import JsonPeer, Members
+from tests.interop.json_peer import START_TIMEOUT_S, JsonPeer, Members
 
 PROJECT = Path(__file__).parents[2]
 
@@ -61,7 +61,7 @@ class HousePeer(JsonPeer):
         """Run the program; identity, trust and failsafe values stay in the directory."""
         command = [*prefix, sys.executable, "-m", "tests.interop.house", str(directory)]
         peer = await cls.launch(command, directory / "house.log", folder=PROJECT)
-        peer.ski = (await peer.wait_for("ready"))["ski"]
+        peer.ski = (await peer.wait_for("ready", START_TIMEOUT_S))["ski"]
         return peer
 
     async def start(self, *, port: int, partners: Sequence[Partner] = (), announce: bool = False) -> None:

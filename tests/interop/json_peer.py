@@ -17,6 +17,8 @@ Members = dict[str, Any]
 
 REPLY_TIMEOUT_S = 20.0
 QUIT_TIMEOUT_S = 10.0
+START_TIMEOUT_S = 60.0
+"""A busy machine starts programs slowly."""
 
 
 class PeerError(Exception):

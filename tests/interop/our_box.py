@@ -13,7 +13,7 @@ from typing import Self
 
 from tests.interop.go_peer import Direction, Partner
 from tests.interop.house_peer import PROJECT
-from tests.interop.json_peer import JsonPeer, Members
+from tests.interop.json_peer import START_TIMEOUT_S, JsonPeer, Members
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class OurBox(JsonPeer):
         mdns_option = ["--mdns"] if mdns else []
         command = [*prefix, *program, *place, "--serial", directory.name, *mdns_option]
         peer = await cls.launch(command, directory / "box.log", folder=PROJECT)
-        peer.ski = (await peer.wait_for("ready"))["ski"]
+        peer.ski = (await peer.wait_for("ready", START_TIMEOUT_S))["ski"]
         return peer
 
     async def pair(self, partner: Partner) -> None:

@@ -16,7 +16,7 @@ from typing import Generic, Literal, TypeVar
 from tests.interop.go_house import GoHouse
 from tests.interop.go_peer import GoPeer, Partner
 from tests.interop.house_peer import PROJECT, HousePeer
-from tests.interop.json_peer import JsonPeer, PeerError
+from tests.interop.json_peer import START_TIMEOUT_S, JsonPeer, PeerError
 from tests.interop.netns import Network
 from tests.interop.our_box import OurBox
 
@@ -59,7 +59,7 @@ class GoPair(ABC, Generic[Ours, Theirs]):
         host, other = (self._our_host, THEIRS) if self.we_dial else (self._their_host, OURS)
         program = [sys.executable, "-m", "tests.soak_eebus.relay", str(RELAY_PORT), other, str(PORT)]
         relay = await JsonPeer.launch(host.command(*program), self._log("relay"), folder=PROJECT)
-        await relay.wait_for("ready")
+        await relay.wait_for("ready", START_TIMEOUT_S)
         return relay
 
     async def wait_for_request(self) -> None:

@@ -72,6 +72,14 @@ _A_FEW = [
     Case("our box", we_dial=True, event="we die", records=45),
     Case("our box", we_dial=False, event="the line breaks", records=6),
 ]
+_A_FEW_UNDECIDED = [
+    Case("our house", we_dial=False, event="we die", records=0),
+    Case("our box", we_dial=False, event="Go dies", records=0),
+]
+_A_FEW_LIMITS = [
+    Case("our house", we_dial=False, event="Go dies", records=1),
+    Case("our box", we_dial=True, event="we die", records=2),
+]
 
 
 def _every_way(*records: int) -> list[Case]:
@@ -99,22 +107,20 @@ async def test_one_connection_and_a_working_limit_within_a_minute(
     await _all_good(cases, _during_the_setup, tmp_path, go_program)
 
 
-@pytest.mark.skipif(not FULL, reason="a long run: SOAK=1")
 async def test_while_the_side_that_is_dialled_has_not_decided_yet(
     tmp_path: Path,
     go_program: Path,  # noqa: F811
 ) -> None:
     """Hello is pending. The decision is made after the restart and is all that it takes."""
-    await _all_good(_every_way(0), _before_the_decision, tmp_path, go_program)
+    await _all_good(_every_way(0) if FULL else _A_FEW_UNDECIDED, _before_the_decision, tmp_path, go_program)
 
 
-@pytest.mark.skipif(not FULL, reason="a long run: SOAK=1")
 async def test_while_a_limit_is_answered(
     tmp_path: Path,
     go_program: Path,  # noqa: F811
 ) -> None:
     """The limit has arrived and its answer has not, or only the notify that comes before it."""
-    await _all_good(_every_way(1, 2), _during_a_limit, tmp_path, go_program)
+    await _all_good(_every_way(1, 2) if FULL else _A_FEW_LIMITS, _during_a_limit, tmp_path, go_program)
 
 
 async def _all_good(
