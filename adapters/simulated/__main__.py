@@ -75,12 +75,20 @@ def _add_mqtt_arguments(parser: argparse.ArgumentParser) -> None:
         "profiles generic-meter and generic-device",
     )
     mqtt.add_argument("--mqtt-username", metavar="NAME")
-    mqtt.add_argument("--mqtt-password-file", type=Path, metavar="FILE")
+    mqtt.add_argument("--mqtt-password-file", type=_password, metavar="FILE", dest="mqtt_password")
 
 
 def _broker(text: str) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
     return (host, int(port)) if colon else (port, _MQTT_PORT)
+
+
+def _password(path: str) -> str:
+    """The only line of a file, so that no password shows among the processes."""
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _kinds_at_broker(arguments: argparse.Namespace) -> tuple[BrokerKind, ...]:
@@ -116,9 +124,7 @@ async def _run(arguments: argparse.Namespace) -> None:
 def _front(arguments: argparse.Namespace, house: SimulatedHouse) -> MqttFront:
     """The devices at the broker; none without one."""
     host, port = arguments.mqtt or ("", _MQTT_PORT)
-    password_file: Path | None = arguments.mqtt_password_file
-    password = None if password_file is None else password_file.read_text(encoding="utf-8").strip()
-    address = BrokerAddress(host, port, arguments.mqtt_username, password)
+    address = BrokerAddress(host, port, arguments.mqtt_username, arguments.mqtt_password)
     return MqttFront(house, _kinds_at_broker(arguments), address, on_event=_emit)
 
 

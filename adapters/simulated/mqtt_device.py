@@ -118,6 +118,7 @@ class MqttDevice(ABC):
 
     def beat(self, now: float) -> Payloads:
         """Take over what waits; returns what is to be published."""
+        self._get_stuck(now)
         waiting, self._waiting = self._waiting, []
         for topic, payload in waiting:
             self._heard(now)
@@ -126,11 +127,14 @@ class MqttDevice(ABC):
         self.live(now)
         return {} if Fault.MUTE in self.faults else self._news(now)
 
-    def _news(self, now: float) -> Payloads:
+    def _get_stuck(self, now: float) -> None:
+        """From the first beat with the fault on it shows what was true before."""
         if Fault.STUCK not in self.faults:
             self._stuck = None
         elif self._stuck is None:
             self._stuck = self.shown(now)
+
+    def _news(self, now: float) -> Payloads:
         shown = self._stuck or self.shown(now)
         before, self._published = self._published, shown
         if not self.only_changes:

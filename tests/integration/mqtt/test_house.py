@@ -18,7 +18,8 @@ LESS = [6900.0, 3100.0, 0.0]
 REACTION_S = 30.0
 """The longest time in which a limit must have become true."""
 RECOVERY_S = 150.0
-NOISE_W = 1.0
+NOISE_W, NEAR_W = 1.0, 60.0
+"""No official tolerance; and what is too little for another write."""
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +45,10 @@ def home(house: BrokerHouse) -> BrokerHouse:
 
 def _all_well(home: BrokerHouse) -> bool:
     states = {home.order(name)["state"] for name in ("wallbox", "heat_pump", "battery")}
-    takes_all = abs(home.drawn_w - ENOUGH_W) <= NOISE_W
-    return takes_all and home.told() == WELL and states <= {"confirmed", "effective"}
+    takes_all = home.drawn_w == pytest.approx(ENOUGH_W, abs=NEAR_W)
+    return (
+        takes_all and home.told() == pytest.approx(WELL, abs=NEAR_W) and states <= {"confirmed", "effective"}
+    )
 
 
 async def _becomes_true(home: BrokerHouse, limit_w: float) -> float:
@@ -69,25 +72,26 @@ async def test_a_limit_reaches_the_topics_and_is_true_at_the_meter_within_the_re
 
 @lived
 @pytest.mark.parametrize(
-    ("fault", "holds_w", "wallbox_w", "says"),
+    ("fault", "shows_w", "wallbox_w", "says"),
     [
         ("ignore_writes", 4000.0, 5520.0, "it does not follow: it holds 4.00 kW instead of 3.10 kW"),
         ("clip", 3500.0, 6210.0, "it does not follow: it holds 3.50 kW instead of 3.10 kW"),
+        ("stuck", 4000.0, 5520.0, "it does not follow: it holds 4.00 kW instead of 3.10 kW"),
     ],
-    ids=["ignores", "clips"],
+    ids=["ignores", "clips", "shows old values"],
 )
 async def test_others_give_way_to_a_device_that_does_not_obey_and_the_warning_names_it(
-    home: BrokerHouse, fault: str, holds_w: float, wallbox_w: float, says: str
+    home: BrokerHouse, fault: str, shows_w: float, wallbox_w: float, says: str
 ) -> None:
     home.tell("mqtt-heat-pump", "set", clip_w=3500)
     home.tell("mqtt-heat-pump", "fault", fault=fault)
     await home.limit(LESS_W)
     await _becomes_true(home, LESS_W)
+    await home.until(lambda: home.told()[0] == wallbox_w, REACTION_S)
     await home.stays(lambda: home.drawn_w <= LESS_W + NOISE_W, 10.0)
-    assert home.told()[0] == wallbox_w
     heat_pump = home.order("heat_pump")
     assert (heat_pump["state"], heat_pump["standing"]) == ("disobeying", says)
-    assert heat_pump["measured_w"] == pytest.approx(holds_w)
+    assert heat_pump["measured_w"] == pytest.approx(shows_w)
     assert home.warnings("heat_pump") == [
         "heat_pump does not keep to its set-point for consumption; others make up for it"
     ]
@@ -126,9 +130,8 @@ async def test_a_silent_device_is_counted_with_what_it_holds_and_then_with_its_f
 ) -> None:
     home.tell("mqtt-heat-pump", "fault", fault="mute")
     await home.until(lambda: home.order("heat_pump")["state"] == "unreachable", 25.0)
-    standing = home.order("heat_pump")["standing"]
-    assert "4.00 kW are set aside for it, until its own watchdog has run out" in standing
-    assert home.told()[2] == WELL[2], "nobody gets what it may still draw"
+    assert "set aside for it, until its own watchdog has run out" in home.order("heat_pump")["standing"]
+    assert home.told()[2] == pytest.approx(WELL[2], abs=NEAR_W), "nobody gets what it may still draw"
     await home.until(lambda: "its own fallback holds" in home.order("heat_pump")["standing"], 45.0)
     await home.until(lambda: home.told()[2] == 5000.0, 10.0)
     assert home.simulated.house.heat_pumps[0].power_w == 0.0

@@ -1,9 +1,12 @@
 """`python -m adapters.simulated --mqtt`: the simulated house as a person starts it at their broker."""
 
+import asyncio
+import shutil
 from pathlib import Path
 
 from tests.integration.adapters.test_house_process import house
-from tests.integration.mqtt.mosquitto import Watcher, broker, retained_at, watching
+from tests.integration.hems.support import eventually
+from tests.integration.mqtt.mosquitto import Watcher, broker, program, retained_at, watching
 
 HELD, SET = "simulated/heat_pump/max_power_w", "simulated/heat_pump/max_power_w/set"
 
@@ -38,15 +41,22 @@ async def test_a_person_steers_it_by_topics_makes_it_misbehave_and_finds_the_bro
         assert await retained_at(mosquitto.port) == {}
 
 
-async def test_it_comes_back_to_a_broker_that_was_away(tmp_path: Path) -> None:
-    async with broker(tmp_path) as mosquitto:
+async def test_one_device_logs_in_and_comes_back_to_a_broker_that_was_away(tmp_path: Path) -> None:
+    passwords, secret = tmp_path / "passwords", tmp_path / "secret"
+    passwords.write_text("house:word\n")
+    passwords.chmod(0o600)
+    secret.write_text("word\n")
+    hashing = shutil.which("mosquitto_passwd") or f"{program()}_passwd"
+    hashed = await asyncio.create_subprocess_exec(hashing, "-U", str(passwords))
+    assert await hashed.wait() == 0
+    access = f"allow_anonymous false\npassword_file {passwords}"
+    async with broker(tmp_path, access=access) as mosquitto:
         mosquitto.kill()
-        arguments = ("--mqtt", f"127.0.0.1:{mosquitto.port}", "--mqtt-device", "meter")
-        async with house(*arguments) as process:
+        where = ("--mqtt", f"127.0.0.1:{mosquitto.port}", "--mqtt-device", "meter")
+        async with house(*where, "--mqtt-username", "house", "--mqtt-password-file", str(secret)) as process:
             assert not (await process.event("broker"))["connected"]
             mosquitto.start()
             while not (await process.event("broker"))["connected"]:
                 pass
-            async with watching(mosquitto.port) as seen:
-                await seen.until(lambda newest: newest.keys() >= {"simulated/meter/power_w"})
-                assert not [topic for topic in seen.newest if not topic.startswith("simulated/meter/")]
+            await eventually(lambda: "'simulated/meter/power_w'" in mosquitto.log.read_text())
+        assert "heat_pump" not in mosquitto.log.read_text()

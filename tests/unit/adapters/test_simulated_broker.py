@@ -101,7 +101,6 @@ def test_what_a_misbehaving_device_shows_and_what_it_follows(
     device, model = _heat_pump()
     device.beat(0.0)
     device.faults.add(fault)
-    device.beat(1.0)
     device.hear(SET, "2000")
     assert device.beat(2.0)[HELD] == shown
     assert model.ceiling_w == followed_w
