@@ -17,7 +17,7 @@ from hems.control.side import Side
 from hems.control.status import ControlStatus, DeviceStatus
 from hems.devices import Device, DeviceSample, Direction, Meter, MeterSample, Setpoint
 from hems.limits.arbiter import Arbiter
-from hems.limits.ceilings import Ceiling
+from hems.limits.ceilings import Ceiling, CeilingKind
 from hems.limits.reason import Reason
 from hems.metering.energies import Energies
 from hems.metering.measurements import Measurements
@@ -125,14 +125,16 @@ class ControlLoop:
 
     @property
     def limited(self) -> bool:
-        """Whether any ceiling is in force, ordered or self-imposed."""
-        return bool(self._arbiter.in_force(self._clock.monotonic()))
+        """Whether a ceiling is in force that holds without us too: any but what users have asked of us."""
+        in_force = self._arbiter.in_force(self._clock.monotonic())
+        return any(ceiling.kind is not CeilingKind.USER for ceiling in in_force)
 
     async def shutdown(self, order_in_force: bool) -> None:
         """Stop, leaving the devices safe; returns after the last writes or when their time is over.
 
-        With an order or failsafe in force every device keeps its set-point, and its own fallback takes over
-        when it misses us; none is freed. Otherwise set-points that still stand are lifted.
+        With an order, failsafe, cap or fuse in force (see `limited`) every device keeps its set-point, and its
+        own fallback takes over when it misses us; none is freed. Otherwise set-points that still stand are
+        lifted.
         """
         self._bell.stop()
         if not order_in_force:

@@ -12,6 +12,8 @@ from hems.control.execution import Obedience
 from hems.control.progress import Milestone
 from hems.devices import Direction, Fallback, FeasiblePowers, PowerRange
 from hems.limits.ceilings import Basis
+from hems.limits.sources.protection import GridFuse, protection_ceilings
+from hems.limits.sources.user import user_ceiling
 from tests.unit.hems_control.house import (
     CONSUMPTION,
     PRODUCTION,
@@ -578,6 +580,23 @@ def test_shutdown_during_an_order_frees_nothing(caplog: pytest.LogCaptureFixture
 
     run(scenario())
     assert caplog.records == [], "an orderly stop is no trouble"
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_shutdown_lifts_what_users_asked_for_but_never_what_protects_the_connection(fused: bool) -> None:
+    async def scenario() -> None:
+        box = SimulatedDevice("wallbox", wallbox(), wanted_w=11040.0)
+        async with running(House([box], house_w=2000.0)) as house:
+            now = asyncio.get_running_loop().time()
+            house.control.new_ceilings([user_ceiling(5000.0, "an owner's wish", now)])
+            if fused:
+                house.control.new_ceilings(protection_ceilings(GridFuse(20.0), now))
+            await house.watch(30.0)
+            assert box.held[CONSUMPTION] == 4830.0
+            await house.control.shutdown(order_in_force=house.control.limited)
+            assert box.held[CONSUMPTION] == (4830.0 if fused else None)
+
+    run(scenario())
 
 
 def test_a_release_that_arrives_while_stopping_frees_nothing() -> None:
