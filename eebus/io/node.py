@@ -62,7 +62,7 @@ from eebus.ship.effects import Direction, EndCause
 from eebus.ship.identity import Identity, PeerCertificate
 from eebus.ship.pairing_service import ControlUnit, PairingListener, PairingMemory
 from eebus.ship.pin_guard import PinGuard
-from eebus.ship.service import build_txt, host_label, instance_label, parse_txt
+from eebus.ship.service import AnnouncedService, build_txt, host_label, instance_label, parse_txt
 from eebus.ship.trust import ShipIdCheck, TrustList
 from eebus.spine.effects import SpineEffect
 from eebus.spine.stack import Peer, SpineStack, Turn
@@ -105,6 +105,7 @@ class Node:
         self._on_event = on_event
         self._pins = pins or PinGuard()
         self._pairing = PairingHost(pairing, pairing_memory or PairingMemory(), clock, persist)
+        self._sought: Ski | None = None
         self._book = AddressBook(settings.peers)
         self._turns = TurnRunner(self, persist)
         self._alarm = Alarm(clock, self._next_deadline, self._on_time)
@@ -283,6 +284,8 @@ class Node:
     def listen_for_pairing(self, listener: PairingListener | None) -> None:
         """Switch the SHIP Pairing Service on or (None) off. Units that are trusted already stay so."""
         self._pairing.switch(listener)
+        if listener is None:
+            self._seek(None)
 
     def know(self, peer: PeerAddress) -> None:
         """Dial a trusted peer at this address from now on, whatever is announced."""
@@ -433,7 +436,12 @@ class Node:
         self._connections.departed(number)
 
     def _admit_dialled(self, peer: PeerCertificate) -> None:
-        self.judge(peer)
+        """Whoever is dialled without our trust must prove to be the announced control unit."""
+        trust = self.judge(peer)
+        if trust is not Trust.TRUSTED and not (
+            trust is Trust.UNDECIDED and self._pairing.expects(peer, self._box_presence())
+        ):
+            raise RemoteError("its certificate is not the announced one")
 
     def judge(self, peer: PeerCertificate) -> Trust:
         """What we think of a proven key. Raises RemoteError for our own, and for a key that changed."""
@@ -552,6 +560,8 @@ class Node:
             return
         if unit is not None:
             self.emit(ControlUnitAnnounced(unit.ship_id))
+            for item in self._book.discovered():
+                self._look_at(item.service)
 
     async def _accept_announced(self, ski: Ski) -> None:
         try:
@@ -559,6 +569,20 @@ class Node:
             await self._pairing.arrived(ski)
         except Exception:
             _log.exception("could not trust the announced control unit %s", short(ski))
+
+    def _look_at(self, service: AnnouncedService) -> None:
+        """Dial what may be the announced unit: it need not dial us. Its certificate decides."""
+        if self._pairing.awaits(service.ship_id) and self.trust.get(service.ski) is None:
+            self._seek(service.ski)
+
+    def _seek(self, ski: Ski | None) -> None:
+        """One at a time: whoever borrows the unit's name in the network costs one dial."""
+        before = self._sought
+        if before is not None and before != ski and self.trust.get(before) is None:
+            self._connections.let_go(before)
+        self._sought = ski
+        if ski is not None:
+            self._connections.keep(ski, dial=self._settings.dial)
 
     # -- discovery -----------------------------------------------------------------------------------
 
@@ -571,6 +595,7 @@ class Node:
         if service.ski == self._identity.ski:
             return
         self._book.announced(found, service, self._trust.trusted_skis)
+        self._look_at(service)
         if service.register:
             self._connections.dial_now(service.ski)
         else:

@@ -147,6 +147,13 @@ class PairingHost:
             return False
         return box.ski is None or (may_replace(self._memory, box.ski) and not box.connected)
 
+    def awaits(self, ship_id: str) -> bool:
+        """Whether a service that calls itself so may be the announced unit, whose SKI is not known yet."""
+        unit = self._memory.unit
+        return (
+            self._listener is not None and unit is not None and unit.ski is None and unit.ship_id == ship_id
+        )
+
     async def arrived(self, ski: Ski) -> None:
         """The announced unit is trusted now."""
         async with self._lock:

@@ -52,7 +52,9 @@ class PinGuard:
     optional: bool = False
     """True: a peer without the PIN may exchange data all the same."""
     verified: set[Ski] = field(default_factory=set)
-    """Who has given the PIN; they are not asked again."""
+    """Who has given the PIN; they are not asked again. An application keeps this over a restart: it hears of
+    each by ``PinGiven``, hands them in here, and forgets whom it trusts no more.
+    """
     _attempts: dict[Ski, _Attempts] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -57,6 +57,8 @@ class Station:
     identity: Identity
     compose: Callable[[], Gateway | ControlBox]
     settings: NodeSettings = QUICK
+    ship_name: str = ""
+    """In place of the name in the SHIP ID."""
     trust: TrustList = field(default_factory=TrustList)
     pairing: PairingListener | None = None
     pairing_memory: PairingMemory = field(default_factory=PairingMemory)
@@ -79,7 +81,7 @@ class Station:
         self.device = self.compose()
         self.node = Node(
             identity=self.identity,
-            ship_id=ShipId(f"i:1_u:{self.name}"),
+            ship_id=ShipId(f"i:1_u:{self.ship_name or self.name}"),
             stack=build_stack(self.device, self.clock.utc_now),
             trust=self.trust,
             settings=self.settings,

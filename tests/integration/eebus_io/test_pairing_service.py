@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -24,6 +25,7 @@ from eebus.io.events import (
     TrustChanged,
 )
 from eebus.io.pairing_host import BoxPresence, PairingHost
+from eebus.ship.effects import Direction
 from eebus.ship.identity import fingerprint
 from eebus.ship.pairing_service import ABSENCE_S, PairingListener, PairingMemory, build_announcement
 from eebus.ship.pin_guard import PinGuard
@@ -92,6 +94,43 @@ async def test_SHIP_PS_an_announced_control_unit_is_trusted_when_it_connects(ser
     assert house.pairing_memory.unit.ski == box.ski
     stored = [type(record).__name__ for record in house.stored]
     assert stored.index("PersistPairing") < stored.index("PersistTrust")
+
+
+WAITING = replace(ON_LOOPBACK, announce=True, discover=False, dial=False)
+"""A unit that announces its service and waits to be dialled."""
+
+
+@pytest.mark.parametrize("seen_first", ["the service", "the announcement"])
+async def test_SHIP_PS_an_announced_control_unit_is_dialled_when_it_does_not_dial(seen_first: str) -> None:
+    house, box = gateway(settings=ON_LOOPBACK), control_box(settings=WAITING)
+    house.pairing = listener_of(house)
+    box.trusts(house, PeerRole.DEVICE)
+    async with house.running() as node, box.running(), contextlib.AsyncExitStack() as network:
+        if seen_first == "the service":
+            await until(lambda: any(item.service.ski == box.ski for item in node.snapshot().discovered))
+        await network.enter_async_context(announced(announcement(house, box)))
+        connected = await house.event(PeerConnected)
+        assert (connected.ski, connected.role) == (box.ski, PeerRole.CONTROL_BOX)
+        assert connected.direction is Direction.OUTGOING
+        await until(lambda: node.announced_unit is not None and node.announced_unit.ski == box.ski)
+
+
+async def test_SHIP_PS_who_only_borrows_the_name_of_the_unit_is_refused_inside_the_handshake(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    house, box = gateway(settings=ON_LOOPBACK), control_box()
+    house.pairing = listener_of(house)
+    impostor = control_box("impostor", settings=WAITING)
+    impostor.trusts(house, PeerRole.DEVICE)
+    impostor.ship_name = box.name
+    async with house.running() as node, announced(announcement(house, box)), impostor.running():
+        await house.event(ControlUnitAnnounced)
+        await until(lambda: "its certificate is not the announced one" in caplog.text)
+        assert node.trust.get(impostor.ski) is None
+        assert node.snapshot().pairing_requests == ()
+        assert node.announced_unit is not None
+        assert node.announced_unit.ski is None
 
 
 async def test_SHIP_PS_a_stranger_stays_one_while_a_unit_is_expected() -> None:

@@ -196,6 +196,13 @@ def test_SHIP_13_4_4_3_a_peer_that_gave_the_pin_is_not_asked_again() -> None:
     assert again.is_in(Phase.DATA)
 
 
+def test_SHIP_13_4_4_3_a_pin_given_before_a_restart_holds_where_the_application_kept_it() -> None:
+    guard = PinGuard(PIN)
+    PinDut(guard).get(PIN_NONE, pin_input(PIN))
+    assert PinDut(PinGuard(PIN)).opening[-1] == OUR_REQUIRED
+    assert PinDut(PinGuard(PIN, verified=set(guard.verified))).opening[-1] == state("pinOk")
+
+
 def test_trust_that_ended_ends_the_verification_too() -> None:
     guard = PinGuard(PIN)
     PinDut(guard).get(PIN_NONE, pin_input(PIN))
