@@ -1,5 +1,6 @@
 """Limiting a device as its profile says: by a value, or by one of a few states."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +8,8 @@ from dataclasses import dataclass
 from adapters.context import Sleep
 from adapters.modbus.bus import Priority
 from adapters.modbus.conversion import Steps
-from adapters.modbus.profile import Control, CurrentControl, Mode, Stage, StageControl
+from adapters.modbus.phases import Move, PhaseChange
+from adapters.modbus.profile import Control, CurrentControl, Mode, PhaseSwitch, Stage, StageControl
 from adapters.modbus.registers import Registers
 from eebus.clock import Clock
 from hems.devices import Fallback, FeasiblePowers, PowerRange, Readback, WriteRefused
@@ -52,6 +54,15 @@ class Limiter(ABC):
     def held(self) -> Held | None:
         """What the last readings show it to hold; None when they cannot tell."""
 
+    @property
+    def all_phases_from_w(self) -> float | None:
+        """From which power on it uses all phases, where it switches them; see `Capabilities`."""
+        return None
+
+    async def look(self, _priority: Priority) -> None:
+        """Read what the control must know before it can tell what the device holds. Raises DeviceError."""
+        return
+
     @abstractmethod
     async def write(self, power_w: float | None) -> Readback:
         """Limit to a power, None releases. Raises DeviceError."""
@@ -88,9 +99,24 @@ class ValueLimiter(Limiter):
         self._interval = _ChangeInterval(tools.clock, control.min_interval_s)
         self._told: float | None = None
         self._mode_told: float | None = None
+        self._switch = control.fitted_switch if isinstance(control, CurrentControl) else None
+        dwell_s = 0.0 if self._switch is None else self._switch.dwell_s
+        self._change = PhaseChange(control.min_off_s, dwell_s)
 
     def feasible(self) -> FeasiblePowers:
-        return self._steps().feasible()
+        on_all = self._steps_on_all().feasible()
+        if self._switch is None:
+            return on_all
+        on_one = self._steps_on_one().feasible()
+        return FeasiblePowers((*on_one.ranges, *on_all.ranges[1:]))
+
+    @property
+    def all_phases_from_w(self) -> float | None:
+        return None if self._switch is None else self._steps_on_all().power_of(self._control.range.min)
+
+    async def look(self, _priority: Priority) -> None:
+        if self._switch is not None:
+            await self._registers.refresh_points([self._switch.verify], _priority)
 
     def largest_power_w(self) -> float:
         control = self._control
@@ -116,20 +142,65 @@ class ValueLimiter(Limiter):
         value = self._registers.number(self._control.verify.point)
         if value is None:
             return None
-        is_free = value >= self._control.release - self._control.verify.tolerance
+        is_free = value >= self._control.release - self._control.verify.tolerance and self._on_all
         return Held(None if is_free else self._steps().power_of(value))
 
     async def write(self, power_w: float | None) -> Readback:
+        if self._switch is not None and await self._pauses_for_phases(self._switch, power_w):
+            return await self._read_back(self._pause, 0.0)
         value = self._value_for(power_w)
         if self._told is not None and value > self._told and self._interval.forbids_rise():
             held_w = self._steps().power_of(self._told)
             return Readback(written_w=held_w, held_w=held_w, confirmed=False)
-        await self._put(value, released=power_w is None)
+        await self._tell(value, released=power_w is None)
+        written_w = None if power_w is None else self._steps().power_of(value)
+        return await self._read_back(value, written_w)
+
+    async def _tell(self, value: float, released: bool) -> None:
+        await self._put(value, released)
+        self._change.note_pause(value == self._control.range.pause, self._tools.clock.monotonic())
         if value != self._told:
             self._told = value
             self._interval.note_change()
-        written_w = None if power_w is None else self._steps().power_of(value)
-        return await self._read_back(value, written_w)
+
+    async def _pauses_for_phases(self, switch: PhaseSwitch, power_w: float | None) -> bool:
+        """See to it that the box runs on as many phases as the power needs; whether it pauses meanwhile."""
+        await self.look(Priority.LIMIT)
+        wants_all = power_w is None or power_w >= (self.all_phases_from_w or 0.0)
+        if power_w is not None and power_w < self._steps_on_one().power_of(self._control.range.min):
+            wants_all = self._on_all
+        move = self._change.next_move(wants_all, self._on_all, self._tools.clock.monotonic())
+        if move is Move.RUN:
+            return False
+        if move is Move.SWITCH:
+            await self._switch_to(switch, switch.all if wants_all else switch.one)
+        else:
+            await self._tell(self._pause, released=False)
+        return True
+
+    @property
+    def _pause(self) -> float:
+        pause = self._control.range.pause
+        assert pause is not None, "the profile refuses a switch without a pause"
+        return pause
+
+    async def _switch_to(self, switch: PhaseSwitch, wanted: float) -> None:
+        """What makes the register count comes first, alone: some boxes take a write in five seconds only."""
+        source = switch.source
+        if source is not None and source.verify is not None:
+            await self._registers.refresh_points([source.verify], Priority.LIMIT)
+            if self._registers.number(source.verify) != source.value:
+                await self._registers.write(source, source.value, Priority.LIMIT)
+                return
+        await self._registers.write(switch.write, wanted, Priority.LIMIT)
+        self._change.note_change(self._tools.clock.monotonic())
+        await self.look(Priority.LIMIT)
+        shown = self._registers.number(switch.verify)
+        if shown != wanted:
+            raise WriteRefused(
+                f"{self._tools.name}: it was switched to {wanted:g} (phases), but it shows {shown}; look "
+                "whether the box is wired and set for switching phases"
+            )
 
     def forget(self) -> None:
         self._mode_told = None
@@ -205,10 +276,32 @@ class ValueLimiter(Limiter):
         shown = self._registers.number(self._control.verify.point)
         return shown is not None and abs(shown - value) <= self._control.verify.tolerance
 
+    @property
+    def _on_all(self) -> bool:
+        """On all phases, as far as it was read."""
+        return self._switch is None or self._registers.number(self._switch.verify) != self._switch.one
+
     def _steps(self) -> Steps:
+        return self._steps_on_all() if self._on_all else self._steps_on_one()
+
+    def _steps_on_all(self) -> Steps:
+        return self._steps_with(self._watts(self._control), self._control.range.max)
+
+    def _steps_on_one(self) -> Steps:
+        """Below the least that it takes on all phases, so that a power says how many are meant."""
         control, bounds = self._control, self._control.range
-        watts = self._tools.watts_per_ampere(control) if isinstance(control, CurrentControl) else 1.0
-        return Steps(bounds.min, bounds.max, control.quantize, bounds.pause, watts)
+        assert isinstance(control, CurrentControl), "only currents have phases"
+        watts = self._watts(control.on_one_phase)
+        below = bounds.min * self._watts(control) / watts - control.quantize
+        steps = math.floor((min(bounds.max, below) - bounds.min) / control.quantize)
+        return self._steps_with(watts, round(bounds.min + steps * control.quantize, 6))
+
+    def _steps_with(self, watts: float, most: float) -> Steps:
+        bounds = self._control.range
+        return Steps(bounds.min, most, self._control.quantize, bounds.pause, watts)
+
+    def _watts(self, control: Control) -> float:
+        return self._tools.watts_per_ampere(control) if isinstance(control, CurrentControl) else 1.0
 
 
 class StageLimiter(Limiter):

@@ -95,6 +95,7 @@ class Point(_Part):
     """A value to read, or `count` equal ones `stride` registers apart.
 
     The type `text` takes `count` registers with two characters each. Coils and discrete inputs hold `bit`.
+    `poll: asked` is read only for a control that needs it.
     """
 
     table: Table
@@ -108,7 +109,7 @@ class Point(_Part):
     nan: tuple[int, ...] = ()
     valid: Valid | None = None
     map: dict[int, str] | None = None
-    poll: Literal["fast", "slow"] = "fast"
+    poll: Literal["fast", "slow", "asked"] = "fast"
 
     @model_validator(mode="after")
     def _bits_where_bits_are(self) -> Self:
@@ -253,11 +254,58 @@ class Control(_Pace):
             yield self.mode.verify
 
 
+class PhaseSwitch(_Part):
+    """How a wallbox is switched between one phase and all of them.
+
+    `fitted` 0: this one cannot, and nothing here is read or written. `one`, `all`: what the register gets;
+    `verify`: the point that shows it. `source`: what must hold so that the register counts. `dwell_s`:
+    shortest time between two changes.
+    """
+
+    fitted: float
+    write: RegisterTarget
+    one: float
+    all: float
+    verify: str
+    source: Setup | None = None
+    dwell_s: Seconds = 600.0
+
+    @property
+    def named_points(self) -> Iterator[str]:
+        """The points that it refers to."""
+        yield self.verify
+        if self.source is not None and self.source.verify is not None:
+            yield self.source.verify
+
+
 class CurrentControl(Control):
     """How the device is limited in amperes per phase."""
 
     phases: Literal[1, 3]
     assumed_voltage_v: float = Field(ge=180.0, le=280.0)
+    switch: PhaseSwitch | None = None
+
+    @property
+    def fitted_switch(self) -> PhaseSwitch | None:
+        """How it is switched, where it can be."""
+        return self.switch if self.switch is not None and self.switch.fitted and self.phases > 1 else None
+
+    @property
+    def on_one_phase(self) -> "CurrentControl":
+        """The same control while the box is switched to one phase."""
+        return self.model_copy(update={"phases": 1})
+
+    @property
+    def named_points(self) -> Iterator[str]:
+        yield from super().named_points
+        if self.switch is not None:
+            yield from self.switch.named_points
+
+    @model_validator(mode="after")
+    def _switches_while_paused(self) -> Self:
+        if self.switch is not None and self.range.pause is None:
+            raise ValueError("phases are switched while the box is paused, so that it needs a pause value")
+        return self
 
 
 class StageWrite(_Part):

@@ -89,7 +89,12 @@ class ProfileDevice:
             accepted_rise_s=control.min_off_s if control else 0.0,
             min_run_s=control.min_run_s if control else 0.0,
             measures_power="power_w" in self._profile.points,
+            all_phases_from_w=self._all_phases_from_w(),
         )
+
+    def _all_phases_from_w(self) -> float | None:
+        limiter = self._limiters.get(Direction.CONSUMPTION)
+        return None if limiter is None else limiter.all_phases_from_w
 
     def _feasible(self, direction: Direction) -> FeasiblePowers | None:
         return self._limiters[direction].feasible() if direction in self._limiters else None
@@ -151,6 +156,8 @@ class ProfileDevice:
             limiter.forget()
         await self._identify(priority)
         await self._learn_failsafes(priority)
+        for limiter in self._limiters.values():
+            await limiter.look(priority)
         self._programmed.clear()
         for setup in self._profile.on_connect:
             try:

@@ -24,7 +24,7 @@ from adapters.simulated.wallbox import Wallbox
 from adapters.simulated.wallbox_unit import own_doing_of, settable_of
 
 _WRITE_MULTIPLE = 16
-_SET_CURRENT = 1210
+_SET_CURRENT, _PHASES = 1210, 1215
 _CLIP_FLOOR_A = 10.0
 _NAN = (0xFFFF, 0xFFFF)
 
@@ -52,7 +52,7 @@ class AlfenUnit(SimulatedUnit):
 
     def holding(self) -> Registers:
         wallbox = self._wallbox
-        phases = [wallbox.current_a if phase < wallbox.car.phases else 0.0 for phase in range(3)]
+        phases = [wallbox.current_a if phase < wallbox.phases else 0.0 for phase in range(3)]
         voltages = {306 + 2 * phase: f32(wallbox.voltage_v) for phase in range(3)}
         currents = {320 + 2 * phase: f32(current_a) for phase, current_a in enumerate(phases)}
         powers = {
@@ -74,7 +74,7 @@ class AlfenUnit(SimulatedUnit):
             _SET_CURRENT: f32(self._set_a),
             1212: f32(self._safe_current_a),
             1214: (0 if wallbox.in_failsafe else 1,),
-            1215: (3,),
+            _PHASES: (wallbox.switched_phases,),
         }
         return placed(values)
 
@@ -88,10 +88,15 @@ class AlfenUnit(SimulatedUnit):
 
     def refuses(self, function: int, address: int, count: int) -> ExcCodes | None:
         """The float is only taken as a whole, in one frame."""
-        whole = address == _SET_CURRENT and count == 2
+        whole = (address, count) in ((_SET_CURRENT, 2), (_PHASES, 1))
         return None if function == 3 or (function == _WRITE_MULTIPLE and whole) else ExcCodes.ILLEGAL_ADDRESS
 
-    def write(self, address: int, values: list[int]) -> ExcCodes | None:  # noqa: ARG002 - see `refuses`
+    def write(self, address: int, values: list[int]) -> ExcCodes | None:
+        if address == _PHASES:
+            if values[0] not in (1, 3):
+                return ExcCodes.ILLEGAL_VALUE
+            self._wallbox.switch_phases(values[0])
+            return None
         current_a: float = struct.unpack(">f", struct.pack(">2H", *values))[0]
         if not 0.0 <= current_a <= 32.0:
             return ExcCodes.ILLEGAL_VALUE
@@ -102,6 +107,8 @@ class AlfenUnit(SimulatedUnit):
         return None
 
     def meaning(self, address: int, raw: int) -> str:
+        if address == _PHASES:
+            return f"phases {raw}"
         return f"maximum current {self._set_a:g} A (register {address} = {raw:#06x})"
 
     def own_doing(self) -> str:

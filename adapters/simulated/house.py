@@ -121,7 +121,7 @@ class House:
         """Everything spreads evenly, except cars on fewer phases."""
         phases_w = [0.0] * PHASES
         for wallbox in self.wallboxes:
-            for line in range(wallbox.car.phases):
-                phases_w[(wallbox.line + line) % PHASES] += wallbox.power_w / wallbox.car.phases
+            for line in range(wallbox.phases):
+                phases_w[(wallbox.line + line) % PHASES] += wallbox.power_w / wallbox.phases
         even_w = (self.grid_w - sum(phases_w)) / PHASES
         return tuple(even_w + phase_w for phase_w in phases_w)

@@ -17,6 +17,8 @@ from adapters.simulated.wallbox_unit import own_doing_of, settable_of
 _READ_HOLDING, _WRITE_SINGLE = 3, 6
 _VALUE_REGISTERS = 2
 _SET_CURRENT, _ENABLE, _FAILSAFE_CURRENT, _FAILSAFE_TIMEOUT = 5004, 5014, 5016, 5018
+_PHASE_SOURCE, _PHASES = 5050, 5052
+_OVER_MODBUS = 3
 _NOT_READY, _READY, _CHARGING, _SUSPENDED = 1, 2, 3, 5
 _CABLE_AT_BOX, _CABLE_AT_CAR = 3, 7
 _READ_GAP_S, _WRITE_GAP_S = 0.5, 5.0
@@ -47,13 +49,12 @@ class KebaUnit(SimulatedUnit):
         self._next_request_s = 0.0
         self._next_write_s = 0.0
         self._shown_a: float | None = None
+        self._phase_source = 0
         self.power_cycle()
 
     def holding(self) -> Registers:
         wallbox = self._wallbox
-        currents_ma = [
-            wallbox.current_a * 1000.0 if phase < wallbox.car.phases else 0.0 for phase in range(3)
-        ]
+        currents_ma = [wallbox.current_a * 1000.0 if phase < wallbox.phases else 0.0 for phase in range(3)]
         shown_a = wallbox.max_current_a if self._shown_a is None else self._shown_a
         values = {
             1000: self._state(),
@@ -68,6 +69,8 @@ class KebaUnit(SimulatedUnit):
             1046: 1000,
             1100: shown_a * 1000.0,
             1502: wallbox.energy_since_power_on_wh * 10.0,
+            1550: self._phase_source,
+            1552: int(wallbox.switched_phases > 1),
             1600: wallbox.failsafe_current_a * 1000.0,
             1602: wallbox.watchdog_s,
         }
@@ -76,7 +79,7 @@ class KebaUnit(SimulatedUnit):
 
     def _writable(self) -> tuple[int, ...]:
         switches = (_ENABLE,) if self._model == "P30" else ()
-        return (_SET_CURRENT, *switches, _FAILSAFE_CURRENT, _FAILSAFE_TIMEOUT)
+        return (_SET_CURRENT, *switches, _FAILSAFE_CURRENT, _FAILSAFE_TIMEOUT, _PHASE_SOURCE, _PHASES)
 
     def _state(self) -> int:
         wallbox = self._wallbox
@@ -115,6 +118,10 @@ class KebaUnit(SimulatedUnit):
         return None
 
     def _is_valid(self, address: int, value: int) -> bool:
+        if address == _PHASE_SOURCE:
+            return 0 <= value <= 4
+        if address == _PHASES:
+            return value in (0, 1) and self._phase_source == _OVER_MODBUS
         if address == _ENABLE:
             return value in (0, 1)
         if address == _FAILSAFE_TIMEOUT:
@@ -126,6 +133,10 @@ class KebaUnit(SimulatedUnit):
         wallbox = self._wallbox
         if address == _ENABLE:
             wallbox.locked = value == 0
+        elif address == _PHASE_SOURCE:
+            self._phase_source = value
+        elif address == _PHASES:
+            wallbox.switch_phases(3 if value else 1)
         elif address == _FAILSAFE_CURRENT:
             wallbox.failsafe_current_a = value / 1000.0
         elif address == _FAILSAFE_TIMEOUT:
@@ -142,6 +153,10 @@ class KebaUnit(SimulatedUnit):
             return "charging enabled" if raw else "charging disabled"
         if address == _FAILSAFE_TIMEOUT:
             return f"failsafe after {raw} s"
+        if address == _PHASE_SOURCE:
+            return f"phases switched by source {raw}"
+        if address == _PHASES:
+            return "three phases" if raw else "one phase"
         what = "failsafe current" if address == _FAILSAFE_CURRENT else "maximum current"
         return f"{what} {raw / 1000:g} A"
 

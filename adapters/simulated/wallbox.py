@@ -33,12 +33,15 @@ class Car:
 class Wallbox:
     """Settings, state and behaviour. Currents per phase; settings are what the register table holds.
 
-    `line`: the phase, from 0, that its first one is connected to. `watchdog_s` 0: no watchdog. `silent_s`:
-    time since the last request. Power-on defaults are the vendor's.
+    `line`: the phase, from 0, that its first one is connected to. `switched_phases`: how many its contactors
+    let through; `hard_switches` counts how often that changed under current. `watchdog_s` 0: no watchdog.
+    `silent_s`: time since the last request. Power-on defaults are the vendor's.
     """
 
     voltage_v: float = 230.0
     line: int = 0
+    switched_phases: int = 3
+    hard_switches: int = 0
     hardware_max_a: float = 16.0
     car: Car = field(default_factory=Car)
     max_current_a: float = 16.0
@@ -66,14 +69,24 @@ class Wallbox:
         return offered_a if offered_a >= LEAST_CURRENT_A else 0.0
 
     @property
+    def phases(self) -> int:
+        """On how many it charges."""
+        return min(self.switched_phases, self.car.phases)
+
+    def switch_phases(self, phases: int) -> None:
+        """Let one phase through, or all."""
+        self.hard_switches += phases != self.switched_phases and self.current_a > 0.0
+        self.switched_phases = phases
+
+    @property
     def power_w(self) -> float:
         """The draw from the house."""
-        return self.current_a * self.voltage_v * self.car.phases
+        return self.current_a * self.voltage_v * self.phases
 
     @property
     def wants_w(self) -> float:
         """What the car would draw if nothing limited it."""
-        return self.car.takes_a(self.hardware_max_a) * self.voltage_v * self.car.phases
+        return self.car.takes_a(self.hardware_max_a) * self.voltage_v * self.phases
 
     def heard_request(self) -> None:
         """Any request feeds the watchdog."""

@@ -47,7 +47,7 @@ class WallboxUnit(SimulatedUnit):
     def inputs(self) -> Registers:
         wallbox = self._wallbox
         current = round(wallbox.current_a * 10)
-        currents = [current if phase < wallbox.car.phases else 0 for phase in range(3)]
+        currents = [current if phase < wallbox.phases else 0 for phase in range(3)]
         voltage = round(wallbox.voltage_v)
         values = [
             _LAYOUT_VERSION,

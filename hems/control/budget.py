@@ -171,11 +171,56 @@ class CreditTracker:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """How much of a device's power a budget counts.
+
+    `weight`: the part that counts. A device that switches its phases runs on one of them below `from_w`,
+    where `on_one` counts instead; from there on it may run on one or on all, and the worse of both counts.
+    """
+
+    weight: float
+    from_w: float = 0.0
+    on_one: float = 0.0
+
+    @property
+    def covers(self) -> bool:
+        """Whether the budget has to do with the device at all."""
+        return self.steepest > 0.0
+
+    @property
+    def steepest(self) -> float:
+        """The most that a watt may count."""
+        return max(self.weight, self.on_one)
+
+    def counted_w(self, power_w: float) -> float:
+        """What a power counts."""
+        if power_w < self.from_w:
+            return self.on_one * power_w
+        return max(self.on_one * self.from_w, self.weight * power_w)
+
+    def more_w(self, power_w: float, more_w: float) -> float:
+        """What so much more than a power counts more."""
+        if not self.from_w:
+            return self.weight * more_w
+        return self.counted_w(power_w + more_w) - self.counted_w(power_w)
+
+    def most_w(self, counted_w: float) -> float:
+        """The highest power that counts no more than that."""
+        if self.on_one and counted_w < self.on_one * self.from_w:
+            return counted_w / self.on_one
+        if not self.weight:
+            return math.inf
+        on_all_w = counted_w / self.weight
+        return on_all_w if on_all_w >= self.from_w else math.nextafter(self.from_w, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
 class Budget:
     """What a set of devices may take or produce together, and by which ceiling.
 
     `devices`: the names, None for all that the direction covers. `weights`: the part of a device's power that
-    counts, for those of which not all does: a third on each phase.
+    counts, for those of which not all does: a third on each phase. `switching`: for devices that switch their
+    phases, from which power on they use all, and the part that counts below.
     """
 
     source: str
@@ -183,6 +228,13 @@ class Budget:
     devices: frozenset[str] | None
     reason: Reason
     weights: Mapping[str, float] = field(default_factory=dict)
+    switching: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    def part(self, name: str) -> Part:
+        """How it counts a device."""
+        if self.devices is not None and name not in self.devices:
+            return Part(0.0)
+        return Part(self.weight(name), *self.switching.get(name, (0.0, 0.0)))
 
     def weight(self, name: str) -> float:
         """The part of a device's power that counts; 0 for a device that it does not cover."""
@@ -200,7 +252,8 @@ class Situation:
     and H on the safe side, for the conventions that need them; without a meter G is 0. `headroom_w`: what is
     left of each protection ceiling for the devices. `sharing`: the devices among which a value for all
     controllable ones is divided, None for all. `spread`: by name, the parts of a device's power on the three
-    phases; a device that is not there spreads evenly.
+    phases; a device that is not there spreads evenly. `switching`: the devices that switch between one phase
+    and all, with the number of the one, and from which power on they use all.
     """
 
     credit_w: float = 0.0
@@ -276,14 +329,20 @@ def budget_of(ceiling: Ceiling, situation: Situation) -> Budget:
 def _budget(allowance: Allowance, situation: Situation) -> Budget:
     ceiling = allowance.ceiling
     devices, weights = ceiling.devices, {}
+    switching: dict[str, tuple[float, float]] = {}
     if ceiling.basis is Basis.CONTROLLABLE and devices is None:
         devices = situation.sharing
     phase = ceiling.basis.phase
     if phase is not None:
         weights = {name: spread[phase - 1] for name, spread in situation.spread.items()}
+        for name, (line, from_w) in situation.switching.items():
+            switching[name] = (from_w, float(line == phase))
         if ceiling.basis in _UNBALANCING:
-            devices = frozenset(name for name, weight in weights.items() if weight == 1.0)
-    return Budget(ceiling.source, allowance.allowed_w, devices, allowance.reason, weights)
+            weights |= dict.fromkeys(switching, 0.0)
+            lopsided = [name for name, weight in weights.items() if weight == 1.0]
+            lopsided += [name for name, (_, on_one) in switching.items() if on_one]
+            devices = frozenset(lopsided)
+    return Budget(ceiling.source, allowance.allowed_w, devices, allowance.reason, weights, switching)
 
 
 _UNBALANCING = frozenset({Basis.UNBALANCE_1, Basis.UNBALANCE_2, Basis.UNBALANCE_3})

@@ -400,6 +400,8 @@ class _Lane:
     def acknowledge(self, readback: Readback, now: float) -> None:
         self._arrived(now)
         self._complaint = ""
+        if self._power(self._sent_w) > _with_holding_tolerance(self._power(readback.written_w)):
+            self._again_at_s = now + REASSERT_LOWER_S
         if readback.confirmed:
             self._prove()
         elif readback.held_w is not None:

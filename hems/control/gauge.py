@@ -1,7 +1,7 @@
 """What the meter says about one direction of the house, always on the safe side."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from hems.control.budget import (
     Convention,
@@ -28,13 +28,15 @@ class Parties:
 
     `sharing`: the devices that share limits and whose draw earns credit; in production all producers.
     `members`: all that can load the connection. `producers`: whose feed-in is generation. `unmeasured_w`: in
-    production, what those without a fresh reading may make.
+    production, what those without a fresh reading may make. `switching`: the members that switch between one
+    phase and all, and from which power on they use all.
     """
 
     sharing: Sequence[str]
     members: Sequence[str]
     producers: Sequence[str]
     unmeasured_w: float = 0.0
+    switching: Mapping[str, float] = field(default_factory=dict)
 
 
 class Gauge:
@@ -70,6 +72,9 @@ class Gauge:
             convention=self._rules.convention,
             sharing=frozenset(parties.sharing) if consumption else None,
             spread={name: self._rules.of(name).spread for name in parties.members},
+            switching={
+                name: (self._rules.of(name).line, from_w) for name, from_w in parties.switching.items()
+            },
         )
 
     def measure(
@@ -139,7 +144,17 @@ class Gauge:
         for name in parties.members:
             between_w = measurements.between_w(Direction.CONSUMPTION, name, at_s)
             if between_w is not None:
-                part = 1.0 if phase is None else self._rules.of(name).spread[phase - 1]
-                least_w += part * between_w[0]
-                most_w += part * between_w[1]
+                least, most = self._parts(name, phase, name in parties.switching)
+                least_w += least * between_w[0]
+                most_w += most * between_w[1]
         return least_w, most_w
+
+    def _parts(self, name: str, phase: int | None, switches: bool) -> tuple[float, float]:
+        """The parts of its draw that are at least and at most on a phase."""
+        if phase is None:
+            return 1.0, 1.0
+        traits = self._rules.of(name)
+        evenly = traits.spread[phase - 1]
+        if not switches:
+            return evenly, evenly
+        return (evenly, 1.0) if traits.line == phase else (0.0, evenly)

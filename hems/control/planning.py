@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hems.control.allocation import Allocation, Share, Strategy, allocate
-from hems.control.budget import Budget
+from hems.control.budget import Budget, Part
 from hems.control.candidates import NOISE_W, Candidate
 from hems.control.execution import LaneView, Obedience
 from hems.devices import FeasiblePowers, PowerRange
@@ -101,7 +101,7 @@ def plan(
     spare = [_Spare(budget, standings) for budget in budgets]
     setpoints = {}
     for standing, share in zip(standings, allocation.shares, strict=True):
-        told = _step(standing, share, [s for s in spare if s.weight(standing) > 0.0])
+        told = _step(standing, share, [s for s in spare if s.part(standing).covers])
         if told is not None:
             setpoints[standing.name] = told
     return Plan(allocation, setpoints)
@@ -131,10 +131,20 @@ class _Spare:
 
     def __init__(self, budget: Budget, standings: Sequence[Standing]) -> None:
         self._budget = budget
-        self.left_w = budget.allowed_w - sum(s.view.charge_w * self.weight(s) for s in standings)
+        self.left_w = budget.allowed_w - sum(self.part(s).counted_w(s.view.charge_w) for s in standings)
 
-    def weight(self, standing: Standing) -> float:
-        return self._budget.weight(standing.name)
+    def part(self, standing: Standing) -> Part:
+        return self._budget.part(standing.name)
+
+    def most_w(self, standing: Standing) -> float:
+        """What it may hold at most beside all others."""
+        part = self.part(standing)
+        return part.most_w(part.counted_w(standing.view.charge_w) + max(0.0, self.left_w))
+
+    def take(self, standing: Standing, power_w: float) -> None:
+        """It is given that power."""
+        charge_w = standing.view.charge_w
+        self.left_w -= self.part(standing).more_w(charge_w, max(0.0, power_w - charge_w))
 
 
 def _step(standing: Standing, share: Share, spare: Sequence[_Spare]) -> Told | None:
@@ -174,14 +184,13 @@ def _rise(
     taken_w = standing.taken_w(told_w)
     if not view.may_rise:
         return Told(told_w, _rests(view))
-    free_w = max(0.0, min(s.left_w / s.weight(standing) for s in spare))
-    power_w = takeable.at_most(min(share_w, view.charge_w + free_w))
+    power_w = takeable.at_most(min(share_w, *(s.most_w(standing) for s in spare)))
     if power_w is None or power_w <= taken_w:
         return Told(told_w, _waits(taken_w, share_w))
     if power_w - _worth(taken_w, takeable) < SMALLEST_RISE_W:
         return Told(told_w, _too_small(taken_w, power_w))
     for each in spare:
-        each.left_w -= max(0.0, power_w - view.charge_w) * each.weight(standing)
+        each.take(standing, power_w)
     return _told(standing, power_w, reason if power_w == share_w else _waits(power_w, share_w))
 
 

@@ -13,32 +13,39 @@ class Pots:
         self.budgets = budgets
         self.top_w = {candidate.name: candidate.top_w for candidate in candidates}
         self.power_w = {candidate.name: candidate.floor_w for candidate in candidates}
-        self._weights = {
+        self._parts = {
             candidate.name: [
-                (index, weight)
+                (index, part)
                 for index, budget in enumerate(budgets)
-                if (weight := budget.weight(candidate.name)) > 0.0
+                if (part := budget.part(candidate.name)).covers
             ]
             for candidate in candidates
         }
         self.left_w = [
-            budget.allowed_w - sum(c.least_charge_w * budget.weight(c.name) for c in candidates)
+            budget.allowed_w - sum(budget.part(c.name).counted_w(c.least_charge_w) for c in candidates)
             for budget in budgets
         ]
 
     def is_limited(self, candidate: Candidate) -> bool:
         """Whether any budget covers it."""
-        return bool(self._weights[candidate.name])
+        return bool(self._parts[candidate.name])
 
     def tightest(self, candidate: Candidate) -> tuple[Budget, float]:
         """The budget that leaves this device least, and how much more it could still take."""
-        index, weight = min(self._weights[candidate.name], key=lambda pot: self.left_w[pot[0]] / pot[1])
-        return self.budgets[index], self.left_w[index] / weight
+        charge_w = self._charge_w(candidate)
+        tops_w = [
+            (part.most_w(part.counted_w(charge_w) + self.left_w[index]), index)
+            for index, part in self._parts[candidate.name]
+        ]
+        top_w, index = min(tops_w)
+        return self.budgets[index], top_w - charge_w
 
     def most_w(self, candidate: Candidate) -> float:
         """The most it could be given now."""
-        charge_w = max(self.power_w[candidate.name], candidate.charged_w)
-        return charge_w + self.tightest(candidate)[1]
+        return self._charge_w(candidate) + self.tightest(candidate)[1]
+
+    def _charge_w(self, candidate: Candidate) -> float:
+        return max(self.power_w[candidate.name], candidate.charged_w)
 
     def next_w(self, candidate: Candidate) -> float | None:
         """The next power above what it has; the same where any small rise is possible, None at its top."""
@@ -46,43 +53,40 @@ class Pots:
 
     def costs_w(self, candidate: Candidate, power_w: float) -> list[float]:
         """What giving it that power takes from each budget."""
-        more_w = self._more_w(candidate, power_w)
         costs_w = [0.0] * len(self.left_w)
-        for index, weight in self._weights[candidate.name]:
-            costs_w[index] = more_w * weight
+        for index, cost_w in self._costs(candidate, power_w):
+            costs_w[index] = cost_w
         return costs_w
 
     def fits(self, candidate: Candidate, power_w: float) -> bool:
         """Whether it can be given that power; never when a budget that covers it is overdrawn."""
-        more_w = self._more_w(candidate, power_w)
-        return all(more_w * weight <= self.left_w[i] + NOISE_W for i, weight in self._weights[candidate.name])
+        return all(cost_w <= self.left_w[i] + NOISE_W for i, cost_w in self._costs(candidate, power_w))
 
     def all_fit(self, candidates: Sequence[Candidate], powers_w: Mapping[str, float]) -> bool:
         """Whether all of them, none under an overdrawn budget, can be given their powers together."""
         more_w = [0.0] * len(self.left_w)
         for candidate in candidates:
-            cost_w = self._more_w(candidate, powers_w[candidate.name])
-            for index, weight in self._weights[candidate.name]:
-                more_w[index] += cost_w * weight
+            for index, cost_w in self._costs(candidate, powers_w[candidate.name]):
+                more_w[index] += cost_w
         return all(more <= max(0.0, left) + NOISE_W for more, left in zip(more_w, self.left_w, strict=True))
 
     def give(self, candidate: Candidate, power_w: float) -> None:
         """Give it that power."""
-        more_w = self._more_w(candidate, power_w)
-        for index, weight in self._weights[candidate.name]:
-            self.left_w[index] -= more_w * weight
+        for index, cost_w in self._costs(candidate, power_w):
+            self.left_w[index] -= cost_w
         self.power_w[candidate.name] = power_w
 
-    def _more_w(self, candidate: Candidate, power_w: float) -> float:
-        charged_w = candidate.charged_w
-        return max(power_w, charged_w) - max(self.power_w[candidate.name], charged_w)
+    def _costs(self, candidate: Candidate, power_w: float) -> list[tuple[int, float]]:
+        charge_w = self._charge_w(candidate)
+        more_w = max(power_w, candidate.charged_w) - charge_w
+        return [(index, part.more_w(charge_w, more_w)) for index, part in self._parts[candidate.name]]
 
     def common_rise(self, risers: Sequence[Candidate], scale: Mapping[str, float], most: float) -> float:
         """By how much all of them can rise together, in units of their scale, at most `most`."""
         rise = most
         paying = [c for c in risers if self.power_w[c.name] >= c.charged_w - NOISE_W]
         for index, left_w in enumerate(self.left_w):
-            cost = sum(scale[c.name] * self.budgets[index].weight(c.name) for c in paying)
+            cost = sum(scale[c.name] * self.budgets[index].part(c.name).steepest for c in paying)
             if cost > 0.0:
                 rise = min(rise, max(0.0, left_w) / cost)
         return rise

@@ -24,7 +24,8 @@ class Traits:
 
     `controllable`: its draw falls under consumption limits (§ 14a EnWG). `direct`: the grid operator limits
     it by itself, so that it has no part in the limit for all. `need`: its class, 0 first. `rank`: its
-    priority; of those of equal rank that can only run or pause, each has its turn.
+    priority; of those of equal rank that can only run or pause, each has its turn. `line`: the phase (1 to 3)
+    of a device while it runs on one only.
     """
 
     controllable: bool = True
@@ -32,6 +33,7 @@ class Traits:
     need: int = 0
     rank: int = 50
     spread: Spread = EVENLY
+    line: int = 1
 
 
 @dataclass(frozen=True, slots=True)

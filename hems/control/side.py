@@ -68,6 +68,11 @@ class Side:
             sharing=[name for name in members if _shares(self._rules.of(name))],
             members=members,
             producers=[name for name, core in self._all.items() if _feeds_in(core)],
+            switching={
+                name: from_w
+                for name in members
+                if (from_w := self._all[name].capabilities.all_phases_from_w) is not None
+            },
         )
 
     def promise(self, promised_w: Mapping[str, float]) -> None:

@@ -47,6 +47,8 @@ class Capabilities:
     `write_gap_s`: shortest time between two writes that the device accepts.
     `accepted_rise_s`: how long the device should rest once it was paused (set-point 0) before it rises again.
     `min_run_s`: how long it should run before it is paused, except for a limit that demands it.
+    `all_phases_from_w`: a device that switches between one phase and all runs on its first one with less, and
+    with as much on all of them, though for a while still on one; None for a device that does not switch.
     """
 
     kind: Kind
@@ -60,6 +62,7 @@ class Capabilities:
     write_gap_s: float = 0.0
     accepted_rise_s: float = 0.0
     min_run_s: float = 0.0
+    all_phases_from_w: float | None = None
     measures_power: bool = True
 
     def feasible(self, direction: Direction) -> FeasiblePowers | None:

@@ -8,6 +8,7 @@ from hems.control.budget import (
     Convention,
     CreditReading,
     CreditTracker,
+    Part,
     Situation,
     budgets,
     convert,
@@ -245,3 +246,25 @@ def test_a_phase_counts_the_part_of_each_device_on_it_and_unbalance_only_single_
     first, second = budgets(Direction.CONSUMPTION, [phase, unbalance], Situation(spread=spread))
     assert [first.weight(name) for name in ("car", "pump")] == [1.0, pytest.approx(1 / 3)]
     assert [second.weight(name) for name in ("car", "pump")] == [1.0, 0.0]
+
+
+@given(
+    st.sampled_from([1.0, 0.5, 1 / 3, 0.0]),
+    st.sampled_from([0.0, 4140.0]),
+    st.sampled_from([0.0, 1.0]),
+    st.floats(0.0, 20_000.0),
+    st.floats(0.0, 20_000.0),
+)
+def test_the_most_that_counts_no_more_than_something_is_just_that(
+    weight: float, from_w: float, on_one: float, power_w: float, counted_w: float
+) -> None:
+    part = Part(weight, from_w, on_one if from_w else 0.0)
+    most_w = part.most_w(counted_w)
+    if power_w <= most_w:
+        assert part.counted_w(power_w) <= counted_w + 1e-6
+    else:
+        assert part.counted_w(power_w) >= counted_w - 1e-6
+    assert part.counted_w(power_w) <= part.counted_w(power_w + 1.0)
+    assert part.more_w(power_w, 100.0) == pytest.approx(
+        part.counted_w(power_w + 100.0) - part.counted_w(power_w)
+    )

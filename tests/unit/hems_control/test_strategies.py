@@ -12,9 +12,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from hems.control.allocation import Allocation, Strategy, allocate
-from hems.control.budget import Budget
+from hems.control.budget import Budget, Situation, budget_of
 from hems.control.candidates import Candidate
 from hems.devices import FeasiblePowers, PowerRange
+from hems.limits.ceilings import Basis, Ceiling, CeilingKind
 from hems.limits.reason import Reason
 
 WHY = Reason("test", "because")
@@ -89,12 +90,23 @@ def levels(shares: Sequence[tuple[Candidate, Fraction]]) -> Rank:
 def within(pots: Sequence[Budget], candidates: Sequence[Candidate], division: Division) -> bool:
     return all(
         sum(
-            max(w, Fraction(c.charged_w)) * Fraction(pot.weight(c.name)).limit_denominator(9)
+            counted(pot, c.name, max(w, Fraction(c.charged_w)))
             for c, w in zip(candidates, division, strict=True)
         )
         <= Fraction(pot.allowed_w)
         for pot in pots
     )
+
+
+def counted(pot: Budget, name: str, power_w: Fraction) -> Fraction:
+    """One that switches its phases runs on one below its least on all; from there on the worse counts."""
+    if pot.devices is not None and name not in pot.devices:
+        return Fraction(0)
+    on_all = power_w * Fraction(pot.weight(name)).limit_denominator(9)
+    if name not in pot.switching:
+        return on_all
+    from_w, on_one = (Fraction(number) for number in pot.switching[name])
+    return on_one * power_w if power_w < from_w else max(on_one * from_w, on_all)
 
 
 def exact(strategy: Strategy, pots: Sequence[Budget], candidates: Sequence[Candidate]) -> Division:
@@ -146,6 +158,8 @@ def test_the_sum_is_divided_as_the_exact_solver_does(
     assert powers(allocate(pots, candidates, strategy)) == pytest.approx([float(w) for w in best])
 
 
+FUSES = (Basis.PHASE_1, Basis.PHASE_2, Basis.PHASE_3)
+UNBALANCES = (Basis.UNBALANCE_1, Basis.UNBALANCE_2, Basis.UNBALANCE_3)
 SPREADS = [(1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0), (1 / 3, 1 / 3, 1 / 3), (0.5, 0.5, 0.0)]
 
 
@@ -165,12 +179,19 @@ def test_phases_and_unbalance_beside_the_sum_are_divided_as_the_exact_solver_doe
     phases_w: tuple[int, int, int],
     unbalance_w: int,
 ) -> None:
-    spread = {c.name: data.draw(st.sampled_from(SPREADS)) for c in candidates}
+    situation = Situation(
+        spread={c.name: data.draw(st.sampled_from(SPREADS)) for c in candidates},
+        switching={
+            c.name: (data.draw(st.integers(1, 3)), float(data.draw(st.integers(2, 9))))
+            for c in candidates
+            if data.draw(st.booleans())
+        },
+    )
     pots = [budget(float(allowed_w))]
-    for phase, phase_w in enumerate(phases_w):
-        weights = {name: parts[phase] for name, parts in spread.items()}
-        single = frozenset(name for name, weight in weights.items() if weight == 1.0)
-        pots += [budget(float(phase_w), None, **weights), budget(float(unbalance_w), single)]
+    for fuse, unbalance, phase_w in zip(FUSES, UNBALANCES, phases_w, strict=True):
+        for basis, value_w in ((fuse, phase_w), (unbalance, unbalance_w)):
+            ceiling = Ceiling(basis.value, float(value_w), basis, CeilingKind.PROTECTION, WHY, since_s=0.0)
+            pots.append(budget_of(ceiling, situation))
     assume(within(pots, candidates, [Fraction(c.floor_w) for c in candidates]))
     best = exact(strategy, pots, candidates)
     assert powers(allocate(pots, candidates, strategy)) == pytest.approx([float(w) for w in best])
@@ -309,6 +330,27 @@ def test_phases_and_unbalance_hold_beside_the_sum() -> None:
     assert a_w + b_w + pump_w / 3 <= 4000.0 + 1e-6
     assert min(a_w, b_w) >= 1380.0
     assert pump_w > 1600.0
+
+
+def test_a_box_on_one_phase_counts_on_that_phase_and_for_the_unbalance() -> None:
+    """8 A or more would be three-phase; beside a single-phase car only so much of the first phase is left."""
+    situation = Situation(
+        spread={"car": (1.0, 0.0, 0.0), "box": (1 / 3, 1 / 3, 1 / 3)}, switching={"box": (1, 4140.0)}
+    )
+
+    def divide(basis: Basis, value_w: float, sum_w: float) -> list[float | None]:
+        ceiling = Ceiling(basis.value, value_w, basis, CeilingKind.PROTECTION, WHY, since_s=0.0)
+        car = Candidate("car", FeasiblePowers((PowerRange(0.0, 0.0), PowerRange(1380.0, 3680.0, 230.0))))
+        box = Candidate("box", ONE_OR_THREE_PHASES)
+        return powers(allocate([budget(sum_w), budget_of(ceiling, situation)], [car, box]))
+
+    assert divide(Basis.PHASE_1, 6000.0, 20_000.0) == [3680.0, 2300.0]
+    assert divide(Basis.PHASE_2, 1000.0, 20_000.0) == [3680.0, 3680.0]
+    assert divide(Basis.PHASE_2, 2000.0, 20_000.0) == [3680.0, 5520.0]
+    assert divide(Basis.UNBALANCE_1, 4600.0, 20_000.0) == [3680.0, 0.0]
+    assert divide(Basis.UNBALANCE_1, 8000.0, 20_000.0) == [3680.0, 11_040.0]
+    assert divide(Basis.UNBALANCE_2, 1000.0, 20_000.0) == [3680.0, 11_040.0]
+    assert divide(Basis.PHASE_1, 20_000.0, 5980.0) == [3680.0, 2300.0]
 
 
 # --- what holds for every strategy ----------------------------------------------------------------------
