@@ -132,9 +132,9 @@ class ControlLoop:
     async def shutdown(self, order_in_force: bool) -> None:
         """Stop, leaving the devices safe; returns after the last writes or when their time is over.
 
-        With an order, failsafe, cap or fuse in force (see `limited`) every device keeps its set-point, and its
-        own fallback takes over when it misses us; none is freed. Otherwise set-points that still stand are
-        lifted.
+        With an order, failsafe, cap or fuse in force (see `limited`) every device keeps its set-point, and
+        its own fallback takes over when it misses us; none is freed. Otherwise set-points that still stand
+        are lifted.
         """
         self._bell.stop()
         if not order_in_force:
