@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.bench import codec, energy_lost, exchange, gateway
+from tests.bench import codec, energy_lost, exchange, gateway, scale
 from tests.bench.table import MISSED, Figure, render
 from tests.interop.go_toolchain import build_peer
 from tests.interop.netns import unavailable
@@ -25,9 +25,10 @@ PARTS: dict[str, Part] = {
     "codec": codec.measure,
     "exchange": exchange.measure,
     "gateway": gateway.measure,
+    "scale": scale.measure,
     "energy": energy_lost.measure,
 }
-NEED_NETWORKS = {"exchange", "gateway"}
+NEED_NETWORKS = {"exchange", "gateway", "scale"}
 RESULTS = Path(__file__).parents[2] / ".bench"
 
 

@@ -40,8 +40,8 @@ class Recorder:
         self,
         ports: list[int],
         units: list[int],
-        input: dict[str, int],
-        holding: dict[str, int],  # noqa: A002
+        input: dict[str, int],  # noqa: A002
+        holding: dict[str, int],
     ) -> None:
         """Listen on the ports of this host's loopback."""
         for port in ports:
