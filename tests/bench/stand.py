@@ -136,7 +136,9 @@ class Stand:
         """Start the gateway; tell how long it took until it could be dialled."""
         began = time.monotonic()
         starting = asyncio.create_task(Gateway.run(self._folder, self._host))
-        while not await _listens(self._host):  # noqa: ASYNC110  # nothing announces it
+        while not await _listens(self._host):
+            if starting.done():
+                await starting  # it may have ended with a complaint
             await asyncio.sleep(0.01)
         listening_s = time.monotonic() - began
         self.gateway = await starting

@@ -233,6 +233,20 @@ def test_a_device_that_holds_less_is_told_again_after_a_minute() -> None:
     assert bench.due() == Setpoint(CONSUMPTION, 4140.0)
 
 
+def test_a_device_that_was_told_less_than_it_may_is_told_again_even_where_nothing_can_be_read_back() -> None:
+    """A box that pauses before it switches its phases: its pause cannot be read, only measured."""
+    bench = Bench()
+    bench.connect()
+    bench.tell(2300.0)
+    setpoint = bench.due()
+    assert setpoint is not None
+    bench.core.write_started(setpoint, bench.now)
+    bench.core.write_done(setpoint, Readback(0.0, None, confirmed=False), bench.now)
+    assert bench.due() is None
+    bench.now = 60.0
+    assert bench.due() == setpoint
+
+
 def test_a_value_that_was_merely_read_is_never_refreshed() -> None:
     bench = Bench(wallbox(refresh_s=20.0))
     bench.connect()
