@@ -12,11 +12,13 @@ from hems.control.planning import Plan, Standing, plan
 from hems.control.progress import Evidence, Progress, ProgressTracker
 from hems.control.rules import HouseRules, Traits
 from hems.control.status import BudgetStatus, LaneStatus, SideStatus
+from hems.control.stopping import bound_at_stop
 from hems.control.turns import Turns, has_gap
-from hems.control.uptake import Uptake
+from hems.control.uptake import Uptake, least_running_w
 from hems.control.why import explain
 from hems.devices import Direction, Kind, MeterSample
 from hems.limits.ceilings import Basis, Ceiling
+from hems.limits.reason import Reason
 from hems.metering.measurements import Measurements, Quality
 
 
@@ -145,6 +147,18 @@ class Side:
             [(ceiling, budget_of(ceiling, self._situation)) for ceiling in mine], self._evidence(now), now
         )
 
+    def leave(self, in_force: Sequence[Ceiling], now: float) -> dict[str, Ceiling]:
+        """Free what may be freed when control stops; the devices that a ceiling binds beyond that."""
+        cores = self._cores
+        mine = [c for c in in_force if c.basis.direction is self.direction]
+        nameplates_w = {name: core.capabilities.nameplate_w for name, core in cores.items()}
+        bound = bound_at_stop(mine, self._situation, nameplates_w)
+        for name, core in cores.items():
+            told = core.view(self.direction, now).told
+            if told and name not in bound and core.capabilities.freed_at_stop:
+                core.tell(self.direction, None, _STOPPING, now)
+        return bound
+
     def observe(self, now: float) -> list[Progress]:
         """The steps that the newest readings show."""
         return self.progress.observe(self._evidence(now), now)
@@ -170,8 +184,16 @@ class Side:
             nameplate_w=core.capabilities.nameplate_w,
             need=self._rules.of(core.name).need,
             turn=self._turns.rank(core.name, now, idle=self._uptakes[core.name].idles(now)),
-            promised_w=self._promised_w.get(core.name, 0.0),
+            promised_w=max(self._promised_w.get(core.name, 0.0), self._kept_running_w(core, now)),
         )
+
+    def _kept_running_w(self, core: DeviceCore, now: float) -> float:
+        """What a device that should not be paused yet needs least, as far as the limit allows."""
+        feasible = core.capabilities.feasible(self.direction)
+        running_s = self._turns.running_s(core.name, now)
+        if feasible is None or running_s is None or running_s >= core.capabilities.min_run_s:
+            return 0.0
+        return least_running_w(feasible)
 
     def _uptake_w(self, core: DeviceCore, now: float) -> float | None:
         """Of an inverter as much as the sun lets it make, where another one could make the rest."""
@@ -221,6 +243,7 @@ class Side:
 
 
 _NOTHING: Plan = plan((), ())
+_STOPPING = Reason("stopping", "free: the gateway stops and nothing binds it beyond that")
 
 
 def _shares(traits: Traits) -> bool:

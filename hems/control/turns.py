@@ -32,6 +32,11 @@ class Turns:
         if known is None or known[0] != running:
             self._since_s[name] = (running, now)
 
+    def running_s(self, name: str, now: float) -> float | None:
+        """For how long it has been told to run; None while it pauses or was never told."""
+        known = self._since_s.get(name)
+        return now - known[1] if known is not None and known[0] else None
+
     def rank(self, name: str, now: float, idle: bool = False) -> int:
         """Its turn, lower first: just started, paused for long, running, paused lately, taking nothing."""
         if idle:

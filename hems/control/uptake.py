@@ -49,7 +49,7 @@ class Uptake:
         if highest_w is None:
             return None
         reserved_w = highest_w + max(_RESERVE_W, _RESERVE * highest_w)
-        return max(reserved_w, _least_running(feasible), _LEAST_PART * capabilities.nameplate_w)
+        return max(reserved_w, least_running_w(feasible), _LEAST_PART * capabilities.nameplate_w)
 
     def idles(self, now: float) -> bool:
         """Whether it was offered power for a while and takes nothing of it."""
@@ -67,7 +67,7 @@ class Uptake:
         self._short_since_s = None
 
 
-def _least_running(feasible: FeasiblePowers) -> float:
+def least_running_w(feasible: FeasiblePowers) -> float:
     """The lowest power above nothing; 0 where any small power is possible."""
     for each in feasible.ranges:
         if each.low_w > 0.0:

@@ -1,9 +1,9 @@
 """A small simulated house: devices behind the device port, a meter that may lag, and control around them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hems.control.allocation import Strategy
 from hems.control.budget import Convention
@@ -186,6 +186,7 @@ class House:
         strategy: Strategy = Strategy.PRIORITY,
         convention: Convention = Convention.HOUSE_FIRST,
         traits: Traits | None = None,
+        ranks: Mapping[str, int] | None = None,
         meter_shows: Callable[[MeterSample], MeterSample] = lambda sample: sample,
     ) -> None:
         self.devices = {d.name: d for d in devices}
@@ -196,7 +197,7 @@ class House:
         self.cycles = 0
         self.most_drawn_w = 0.0
         self.control = ControlLoop(
-            devices=[Controlled(d, traits or Traits()) for d in devices],
+            devices=[Controlled(d, _ranked(traits or Traits(), ranks, d.name)) for d in devices],
             meter=self.meter,
             clock=LoopClock(),
             measurements=Measurements(),
@@ -236,6 +237,10 @@ class House:
 
     def _cycle(self) -> None:
         self.cycles += 1
+
+
+def _ranked(traits: Traits, ranks: Mapping[str, int] | None, name: str) -> Traits:
+    return traits if ranks is None else replace(traits, rank=ranks[name])
 
 
 @asynccontextmanager

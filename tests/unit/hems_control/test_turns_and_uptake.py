@@ -1,6 +1,7 @@
 """Turns in pausing, and what a device really takes of what it is offered."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from hems.control.allocation import Strategy
 from hems.control.rules import Traits
 from hems.control.turns import MIN_RUN_S, TURN_S, Turns
 from hems.control.uptake import LEARN_AFTER_S, REMEMBER_S, Uptake
+from hems.devices import FeasiblePowers, PowerRange
 from tests.unit.hems_control.house import House, SimulatedDevice, heat_pump, running, wallbox
 from tests.unit.hems_control.virtual_time import run
 
@@ -47,6 +49,35 @@ def test_two_cars_that_cannot_both_charge_take_turns() -> None:
             assert min(charged_s.values()) > 800
             assert house.drawn_w() <= 5000.0
             assert all(len(car.writes) < 15 for car in cars)
+
+    run(scenario())
+
+
+def test_a_device_that_has_just_started_runs_its_least_time_unless_the_limit_forbids_it() -> None:
+    """A compressor is not paused for a device of higher priority, but for the grid operator."""
+
+    async def scenario() -> None:
+        stages = FeasiblePowers((PowerRange(0.0, 0.0), PowerRange(3000.0, 3000.0)))
+        capabilities = replace(heat_pump(), consumption=stages, min_run_s=600.0)
+        pump = SimulatedDevice("pump", capabilities, wanted_w=3000.0)
+        car = SimulatedDevice("car", wallbox(), wanted_w=11040.0, demand_w=0.0)
+        async with running(House([car, pump], ranks={"car": 1, "pump": 2})) as house:
+            house.limit(2000.0)
+            await house.watch(60.0)
+            house.limit(5000.0)
+            await house.watch(60.0)
+            assert pump.power_w() == 3000.0
+            car.demand_w = None
+            await house.watch(480.0)
+            assert (car.power_w(), pump.power_w()) == (0.0, 3000.0)
+            await house.watch(120.0)
+            assert (car.power_w(), pump.power_w()) == (4830.0, 0.0)
+            car.demand_w = 0.0
+            await house.watch(60.0)
+            assert pump.power_w() == 3000.0
+            house.limit(2000.0)
+            await house.watch(5.0)
+            assert pump.power_w() == 0.0
 
     run(scenario())
 
