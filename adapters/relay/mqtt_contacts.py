@@ -20,7 +20,7 @@ from eebus.clock import Clock
 from hems.devices import ContactState, DeviceUnreachable
 
 MQTT_CONTACTS_TYPE = "mqtt-contacts"
-SETTLE_S = 2.0
+SETTLE_S = 1.0
 """How long `connect` waits for what the broker retains or the module repeats."""
 MOST_UNREAD = 16
 """Messages of one input that may wait for the next reading; the oldest give way."""

@@ -293,27 +293,31 @@ class StateStore:
 
     async def _writable(self) -> sqlite3.Connection:
         """The connection; where there is none yet, it is tried again. Raises StoreError."""
-        if self._connection is None:
-            try:
-                self._connection = await self._disk.call(lambda: open_database(self._path, MIGRATIONS))
-            except StoreError as error:
-                self.trouble = str(error)
-                raise
-            self.trouble = ""
-        return self._connection
+        return self._connection or await asyncio.shield(self._open_again())
+
+    def _open_again(self) -> "asyncio.Task[sqlite3.Connection]":
+        """One attempt at a time, for all who need it."""
+        if self._opening is None or self._opening.done():
+            self._opening = asyncio.create_task(self._open())
+            self._opening.add_done_callback(lambda task: task.cancelled() or task.exception())
+        return self._opening
+
+    async def _open(self) -> sqlite3.Connection:
+        try:
+            opened = await self._disk.call(lambda: open_database(self._path, MIGRATIONS))
+        except StoreError as error:
+            self.trouble = str(error)
+            raise
+        self._connection, self.trouble = opened, ""
+        return opened
 
     def _note(self, work: Work) -> Job:
         if self._connection is None:
-            self._try_again()
+            self._open_again()
             raise UnavailableError(self.trouble)
         job = self._disk.submit(self._connection, work)
         job.future.add_done_callback(lambda future: future.cancelled() or future.exception())
         return job
-
-    def _try_again(self) -> None:
-        if self._opening is None or self._opening.done():
-            self._opening = asyncio.create_task(self._writable())
-            self._opening.add_done_callback(lambda task: task.cancelled() or task.exception())
 
     def _now_ms(self) -> int:
         return _milli_of(self._clock.utc_now().timestamp())

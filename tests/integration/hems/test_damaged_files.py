@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from eebus.ids import Ski
 from hems.cli.root import hems as command
 from hems.journal.file import files_set_aside
+from hems.vault import IdentityError
 from tests.integration.hems.process import gateway_process
 from tests.integration.hems.support import (
     CURRENT_REGISTER,
@@ -77,6 +78,15 @@ async def test_a_damaged_state_file_stops_it_with_one_line_and_the_key_comes_bac
     state.rename(tmp_path / "damaged")
     await hems("identity", "import", str(backup), *passphrase, *config)
     assert _ski(await hems("identity", "show", *config)) == _ski(made)
+
+
+async def test_an_emptied_state_file_is_no_first_start(tmp_path: Path) -> None:
+    path = write_configuration(tmp_path, 9)
+    await hems("identity", "show", "--create", "--config", str(path))
+    (tmp_path / "data" / "state.db").write_bytes(b"")
+    with pytest.raises(IdentityError, match="The key of this gateway is gone"):
+        async with running_gateway(path):
+            pass
 
 
 def _ski(text: str) -> str:
