@@ -101,7 +101,7 @@ async def run_gateway(
             gateway.node.stop()
             await asyncio.wait([node], timeout=_GOODBYE_WAIT_S)
             gateway.stop_limits()
-            await gateway.control.shutdown(gateway.control.limited)
+            await gateway.control.shutdown()
             northbound_stop.set()
         gateway.stopping()
 

@@ -211,7 +211,8 @@ class _Pace(_Part):
     """How often a control may change, and how long it takes.
 
     `min_interval_s`: shortest time between two changes, which a lower value may undercut. `persistence`: only
-    registers that may be written for ever.
+    registers that may be written for ever. `on_shutdown`: what becomes of the set-point when the gateway
+    stops and nothing binds the device.
     """
 
     persistence: Literal["volatile"]
@@ -221,6 +222,7 @@ class _Pace(_Part):
     reaction_s: Seconds = 5.0
     min_off_s: Seconds = 0.0
     min_run_s: Seconds = 0.0
+    on_shutdown: Literal["release", "keep"] = "release"
 
     @property
     def named_points(self) -> Iterator[str]:

@@ -89,6 +89,7 @@ class ProfileDevice:
             accepted_rise_s=control.min_off_s if control else 0.0,
             min_run_s=control.min_run_s if control else 0.0,
             measures_power="power_w" in self._profile.points,
+            freed_at_stop=control is None or control.on_shutdown == "release",
             all_phases_from_w=self._all_phases_from_w(),
         )
 

@@ -55,6 +55,7 @@ class MqttDevice:
             min_run_s=control.min_run_s if control else 0.0,
             accepted_rise_s=control.min_off_s if control else 0.0,
             measures_power="power_w" in self._link.profile.points,
+            freed_at_stop=control is None or control.on_shutdown == "release",
         )
 
     async def connect(self) -> None:

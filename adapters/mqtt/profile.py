@@ -125,7 +125,10 @@ class Failsafe(_Part):
 
 
 class Control(_Part):
-    """How the device is limited in watts. `refresh_s`: it wants to be told again at least this often."""
+    """How the device is limited in watts. `refresh_s`: it wants to be told again at least this often.
+
+    `on_shutdown`: what becomes of the set-point when the gateway stops and nothing binds the device.
+    """
 
     write: Write
     range: ControlRange
@@ -137,6 +140,7 @@ class Control(_Part):
     reaction_s: float = Field(default=5.0, ge=0.0)
     min_interval_s: float = Field(default=0.0, ge=0.0)
     min_run_s: float = Field(default=0.0, ge=0.0)
+    on_shutdown: Literal["release", "keep"] = "release"
     min_off_s: float = Field(default=0.0, ge=0.0)
 
 

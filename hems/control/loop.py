@@ -17,8 +17,7 @@ from hems.control.side import Side
 from hems.control.status import ControlStatus, DeviceStatus
 from hems.devices import Device, DeviceSample, Direction, Meter, MeterSample, Setpoint
 from hems.limits.arbiter import Arbiter
-from hems.limits.ceilings import Ceiling, CeilingKind
-from hems.limits.reason import Reason
+from hems.limits.ceilings import Ceiling
 from hems.metering.energies import Energies
 from hems.metering.measurements import Measurements
 
@@ -123,22 +122,17 @@ class ControlLoop:
         self._last_cycle_s = now
         self._on_cycle()
 
-    @property
-    def limited(self) -> bool:
-        """Whether a ceiling is in force that holds without us too: any but what users have asked of us."""
-        in_force = self._arbiter.in_force(self._clock.monotonic())
-        return any(ceiling.kind is not CeilingKind.USER for ceiling in in_force)
-
-    async def shutdown(self, order_in_force: bool) -> None:
+    async def shutdown(self) -> None:
         """Stop, leaving the devices safe; returns after the last writes or when their time is over.
 
-        With an order, failsafe, cap or fuse in force (see `limited`) every device keeps its set-point, and
-        its own fallback takes over when it misses us; none is freed. Otherwise set-points that still stand
-        are lifted.
+        Devices that a ceiling binds beyond the stop keep their set-point, and their own fallback takes over
+        when they miss us. From the others set-points that still stand are lifted.
         """
+        now = self._clock.monotonic()
         self._bell.stop()
-        if not order_in_force:
-            self._free_all()
+        for side in self._sides:
+            for name, ceiling in side.leave(self._arbiter.in_force(now), now).items():
+                _log.info("%s %s: kept at the stop: %s", name, side.direction, ceiling.reason.text)
         for runner in self._runners.values():
             runner.bell.stop()
         if self._meter is not None:
@@ -228,13 +222,6 @@ class ControlLoop:
             _log.info("%s %s: %s", step.source, step.milestone, step.reason.text)
             self._on_progress(step)
 
-    def _free_all(self) -> None:
-        now = self._clock.monotonic()
-        for core in self._cores.values():
-            for direction in core.directions:
-                if core.view(direction, now).told:
-                    core.tell(direction, None, _STOPPING, now)
-
     def _counted(self, run: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
         async def counted() -> None:
             self._running += 1
@@ -264,6 +251,3 @@ class ControlLoop:
 
     def _unix_s(self) -> float:
         return self._clock.utc_now().timestamp()
-
-
-_STOPPING = Reason("stopping", "free: the gateway stops and no limit is in force")

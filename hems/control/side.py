@@ -12,11 +12,13 @@ from hems.control.planning import Plan, Standing, plan
 from hems.control.progress import Evidence, Progress, ProgressTracker
 from hems.control.rules import HouseRules, Traits
 from hems.control.status import BudgetStatus, LaneStatus, SideStatus
+from hems.control.stopping import bound_at_stop
 from hems.control.turns import Turns, has_gap
 from hems.control.uptake import Uptake, least_running_w
 from hems.control.why import explain
 from hems.devices import Direction, Kind, MeterSample
 from hems.limits.ceilings import Basis, Ceiling
+from hems.limits.reason import Reason
 from hems.metering.measurements import Measurements, Quality
 
 
@@ -145,6 +147,18 @@ class Side:
             [(ceiling, budget_of(ceiling, self._situation)) for ceiling in mine], self._evidence(now), now
         )
 
+    def leave(self, in_force: Sequence[Ceiling], now: float) -> dict[str, Ceiling]:
+        """Free what may be freed when control stops; the devices that a ceiling binds beyond that."""
+        cores = self._cores
+        mine = [c for c in in_force if c.basis.direction is self.direction]
+        nameplates_w = {name: core.capabilities.nameplate_w for name, core in cores.items()}
+        bound = bound_at_stop(mine, self._situation, nameplates_w)
+        for name, core in cores.items():
+            told = core.view(self.direction, now).told
+            if told and name not in bound and core.capabilities.freed_at_stop:
+                core.tell(self.direction, None, _STOPPING, now)
+        return bound
+
     def observe(self, now: float) -> list[Progress]:
         """The steps that the newest readings show."""
         return self.progress.observe(self._evidence(now), now)
@@ -229,6 +243,7 @@ class Side:
 
 
 _NOTHING: Plan = plan((), ())
+_STOPPING = Reason("stopping", "free: the gateway stops and nothing binds it beyond that")
 
 
 def _shares(traits: Traits) -> bool:

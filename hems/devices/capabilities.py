@@ -47,6 +47,7 @@ class Capabilities:
     `write_gap_s`: shortest time between two writes that the device accepts.
     `accepted_rise_s`: how long the device should rest once it was paused (set-point 0) before it rises again.
     `min_run_s`: how long it should run before it is paused, except for a limit that demands it.
+    `freed_at_stop`: when the gateway stops and nothing binds it, it is freed; else it keeps its set-point.
     `all_phases_from_w`: a device that switches between one phase and all runs on its first one with less, and
     with as much on all of them, though for a while still on one; None for a device that does not switch.
     """
@@ -64,6 +65,7 @@ class Capabilities:
     min_run_s: float = 0.0
     all_phases_from_w: float | None = None
     measures_power: bool = True
+    freed_at_stop: bool = True
 
     def feasible(self, direction: Direction) -> FeasiblePowers | None:
         """The feasible powers in one direction."""

@@ -276,6 +276,13 @@ def consumption(power_w: float | None) -> Setpoint:
     return Setpoint(Direction.CONSUMPTION, power_w)
 
 
+@pytest.mark.parametrize("word", ["keep", "release"])
+async def test_a_profile_says_what_becomes_of_the_set_point_when_the_gateway_stops(word: str) -> None:
+    text = changed(HEATER, "min_interval_s: 30", f"on_shutdown: {word}")
+    async with heater(RegisterPeer({}), FakeClock(), text) as device:
+        assert device.capabilities.freed_at_stop == (word == "release")
+
+
 async def test_golden_frames_of_a_power_control() -> None:
     peer = RegisterPeer({10: 0xFFFE, 11: 0xFFFF, 20: 60})
     async with heater(peer, FakeClock()) as device:

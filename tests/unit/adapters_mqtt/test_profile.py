@@ -84,6 +84,14 @@ def test_a_read_only_profile_cannot_be_told_anything(tmp_path: Path) -> None:
     assert bench.device(profile="mine").capabilities.consumption is None
 
 
+def test_a_profile_says_whether_its_device_keeps_the_set_point_when_the_gateway_stops(tmp_path: Path) -> None:
+    keeping = _text("other").replace("    release:", "    on_shutdown: keep\n    release:")
+    (tmp_path / "mine.yaml").write_text(keeping)
+    bench = Bench(profile_folders=(tmp_path,))
+    assert not bench.device(profile="mine").capabilities.freed_at_stop
+    assert bench.device().capabilities.freed_at_stop
+
+
 def test_meters_and_devices_are_not_mixed_up() -> None:
     with pytest.raises(SettingsError, match="describes a meter"):
         Bench().device(profile="generic-meter")

@@ -52,7 +52,7 @@ def test_trap_01_a_limit_of_zero_watts_stops_the_device() -> None:
             await house.watch(2.0)
             assert box.values() == [0.0]
             assert house.drawn_w() == 0.0
-            assert house.control.limited
+            assert house.control.status().sides[0].limited
 
     run(scenario())
 
@@ -126,7 +126,7 @@ def test_a_release_frees_the_devices_that_were_told_something() -> None:
             house.limit(None)
             await house.watch(5.0)
             assert box.values() == [4140.0, None]
-            assert not house.control.limited
+            assert not any(side.limited for side in house.control.status().sides)
 
     run(scenario())
 
@@ -572,7 +572,7 @@ def test_shutdown_during_an_order_frees_nothing(caplog: pytest.LogCaptureFixture
         async with running(House([box])) as house:
             house.limit(4200.0)
             await house.watch(5.0)
-            await house.control.shutdown(order_in_force=house.control.limited)
+            await house.control.shutdown()
             house.limit(None)
             await house.watch(5.0)
             assert box.values() == [4140.0]
@@ -593,7 +593,7 @@ def test_shutdown_lifts_what_users_asked_for_but_never_what_protects_the_connect
                 house.control.new_ceilings(protection_ceilings(GridFuse(20.0), now))
             await house.watch(30.0)
             assert box.held[CONSUMPTION] == 4830.0
-            await house.control.shutdown(order_in_force=house.control.limited)
+            await house.control.shutdown()
             assert box.held[CONSUMPTION] == (4830.0 if fused else None)
 
     run(scenario())
@@ -608,7 +608,7 @@ def test_a_release_that_arrives_while_stopping_frees_nothing() -> None:
             box.answers_after_s = 3.0
             await house.watch(2.0)  # a reading is under way
             assert house.lane("wallbox").obedience is Obedience.EFFECTIVE
-            stopping = asyncio.ensure_future(house.control.shutdown(order_in_force=True))
+            stopping = asyncio.ensure_future(house.control.shutdown())
             await asyncio.sleep(0.1)
             house.limit(None)
             await stopping
@@ -626,7 +626,7 @@ def test_shutdown_without_an_order_lifts_what_still_stands() -> None:
             house.limit(None)
             await house.watch(5.0)
             assert box.values() == [4140.0]
-            await house.control.shutdown(order_in_force=house.control.limited)
+            await house.control.shutdown()
             assert box.values() == [4140.0, None]
 
     run(scenario())
@@ -640,7 +640,7 @@ def test_shutdown_does_not_wait_for_a_hanging_device() -> None:
             box.answers_after_s = 3600.0
             house.limit(4200.0)
             before_s = asyncio.get_running_loop().time()
-            await house.control.shutdown(order_in_force=True)
+            await house.control.shutdown()
             assert asyncio.get_running_loop().time() - before_s <= 5.1
 
     run(scenario())
