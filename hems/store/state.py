@@ -293,7 +293,9 @@ class StateStore:
 
     async def _writable(self) -> sqlite3.Connection:
         """The connection; where there is none yet, it is tried again. Raises StoreError."""
-        return self._connection or await asyncio.shield(self._open_again())
+        if self._connection is not None:
+            return self._connection
+        return await asyncio.shield(self._open_again())
 
     def _open_again(self) -> "asyncio.Task[sqlite3.Connection]":
         """One attempt at a time, for all who need it."""
