@@ -125,6 +125,7 @@ class RunningGateway:
             on_progress=self._progress,
             strategy=Strategy(configuration.rules.strategy),
             convention=Convention(configuration.rules.convention),
+            offer_to_batteries=configuration.rules.offer_to_batteries,
         )
         contacts = make_contacts(configuration, registry, self.context)
         self._sources = LimitSources(

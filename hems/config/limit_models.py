@@ -27,6 +27,10 @@ class RulesSettings(Section):
         default="connection",
         description="Where a feed-in limit of the Steuerbox holds: at the connection or at the inverters.",
     )
+    offer_to_batteries: bool = Field(
+        default=True,
+        description="Where nothing may be fed in: feed in 2 % for seconds so that a battery may store it.",
+    )
 
 
 class ProtectionSettings(Section):

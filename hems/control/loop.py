@@ -57,6 +57,7 @@ class ControlLoop:
         on_progress: Callable[[Progress], None],
         strategy: Strategy = Strategy.PRIORITY,
         convention: Convention = Convention.HOUSE_FIRST,
+        offer_to_batteries: bool = True,
     ) -> None:
         now = clock.monotonic()
         self._clock = clock
@@ -71,7 +72,8 @@ class ControlLoop:
         }
         self._meter = None if meter is None else MeterRunner(meter, clock, self._meter_read)
         self._meter_name = "" if meter is None else meter.name
-        rules = HouseRules(strategy, convention, {c.device.name: c.traits for c in devices})
+        traits = {c.device.name: c.traits for c in devices}
+        rules = HouseRules(strategy, convention, traits, offer_to_batteries)
         self._consumption = Side(Direction.CONSUMPTION, self._cores, rules)
         self._sides = (self._consumption, Side(Direction.PRODUCTION, self._cores, rules))
         self._running = 0

@@ -38,11 +38,12 @@ class Traits:
 
 @dataclass(frozen=True, slots=True)
 class HouseRules:
-    """Choices for the whole house. `traits` by device name."""
+    """Choices for the whole house. `traits` by device name. `offer_to_batteries`: see `BatteryOffer`."""
 
     strategy: Strategy = Strategy.PRIORITY
     convention: Convention = Convention.HOUSE_FIRST
     traits: Mapping[str, Traits] = field(default_factory=dict)
+    offer_to_batteries: bool = True
 
     def of(self, name: str) -> Traits:
         """The traits of one device."""

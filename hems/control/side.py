@@ -90,7 +90,7 @@ class Side:
         for name, view in views.items():
             self._uptakes[name].observe(view.told_w, view.measured_w, now)
 
-        if self.direction is Direction.PRODUCTION:
+        if self.direction is Direction.PRODUCTION and self._rules.offer_to_batteries:
             self._offer_to_batteries(in_force, now)
 
     def _offer_to_batteries(self, in_force: Sequence[Ceiling], now: float) -> None:

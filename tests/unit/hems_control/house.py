@@ -187,6 +187,7 @@ class House:
         convention: Convention = Convention.HOUSE_FIRST,
         traits: Traits | None = None,
         ranks: Mapping[str, int] | None = None,
+        offer_to_batteries: bool = True,
         meter_shows: Callable[[MeterSample], MeterSample] = lambda sample: sample,
     ) -> None:
         self.devices = {d.name: d for d in devices}
@@ -206,6 +207,7 @@ class House:
             on_progress=self.progress.append,
             strategy=strategy,
             convention=convention,
+            offer_to_batteries=offer_to_batteries,
         )
 
     def drawn_w(self) -> float:

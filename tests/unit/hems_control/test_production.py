@@ -225,6 +225,20 @@ def test_a_battery_charges_first_also_where_nothing_may_be_fed_in() -> None:
     run(scenario())
 
 
+def test_a_household_may_choose_that_nothing_is_offered_to_batteries() -> None:
+    async def scenario() -> None:
+        south, battery = plant("south", 9000.0), stored()
+        house = House([south, battery], house_w=500.0, offer_to_batteries=False)
+        async with running(house), storing(house, south, battery):
+            house.limit(0.0, Basis.FEED_IN)
+            await asyncio.sleep(FULLY_WITHIN_S)
+            for _ in range(1200):
+                await asyncio.sleep(0.1)
+                assert fed_in_w(house) <= 1.0
+
+    run(scenario())
+
+
 def test_a_battery_that_takes_no_more_is_offered_little_and_seldom() -> None:
     async def scenario() -> None:
         south, battery = plant("south", 9000.0), stored(most_w=0.0)
