@@ -17,7 +17,7 @@ from eebus.usecases.monitoring_data import Quantity, Reading
 from hems.cli.client import ask
 from hems.cli.options import CommandFailed, GatewayNotRunning
 
-_START_WAIT_S = 30.0
+_START_WAIT_S = 60.0
 
 
 class GatewayProcess:

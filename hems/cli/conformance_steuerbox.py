@@ -15,7 +15,7 @@ from eebus.usecases.limitation import Direction
 from eebus.usecases.monitoring_data import Quantity, Reading
 from hems.cli.options import CommandFailed
 
-_START_WAIT_S = 30.0
+_START_WAIT_S = 60.0
 _ANSWER_WAIT_S = 60.0
 
 Line = Mapping[str, Any]

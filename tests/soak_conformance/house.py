@@ -4,6 +4,7 @@ A grid meter (SunSpec model 213) and a hybrid inverter with its own sub-meter (m
 Modbus server on loopback. The gateway reads them with its adapters, so what it reports was measured.
 """
 
+import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -181,6 +182,8 @@ class House:
         units = (GridMeterUnit(self._dials["MGCP"]), HybridInverterUnit(self._dials["MPC"]))
         server = ModbusTcpServer([unit.sim_device() for unit in units], address=("127.0.0.1", 0))
         await server.serve_forever(background=True)
+        # Gateways are killed in the middle of a request; the library would write that out at length.
+        logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
         assert server.transport is not None
         try:
             yield server.transport.sockets[0].getsockname()[1]  # type: ignore[attr-defined]
