@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.interop, pytest.mark.netns, pytest.mark.alone]
 Part = Callable[[Path, Path], Awaitable[list[Figure]]]
 
 BOX, HOUSE, PORT = "10.77.0.2", "10.77.0.3", 4712
-ATTEMPTS = 6
+ATTEMPTS = 3
 """A machine that is busy with something else can spoil a single measurement, hardly several."""
 
 WARM_UP, WRITES = 300, 1000
@@ -57,5 +57,6 @@ async def test_a_thousand_limits_leave_no_memory_behind(
     await box.burst("consumption", 4200, WARM_UP)
     before = process.memory_info().rss
     await box.burst("consumption", 4200, WRITES)
-    await asyncio.sleep(0.2)
-    assert process.memory_info().rss - before < GROWTH_BYTES
+    async with asyncio.timeout(10):
+        while process.memory_info().rss - before >= GROWTH_BYTES:  # noqa: ASYNC110  # what is read last may live
+            await asyncio.sleep(0.1)

@@ -41,7 +41,7 @@ _HOSTILE = {
 @pytest.mark.parametrize("name", _HOSTILE)
 def test_the_worst_messages_are_read_or_refused_quickly(name: str, type_: int) -> None:
     message = (bytes((type_,)) + _HOSTILE[name])[:_SIZE]
-    began = time.perf_counter()
+    began = time.process_time()
     with contextlib.suppress(DecodeError):
         decode(message, max_bytes=_SIZE, max_depth=64, max_elements=32_768)
-    assert time.perf_counter() - began < _BOUND_S
+    assert time.process_time() - began < _BOUND_S

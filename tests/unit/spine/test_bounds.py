@@ -40,9 +40,9 @@ def _list(numbers: Iterable[int | None], value: int = 0) -> MeasurementListData:
 def test_thousands_of_items_are_merged_in_time_that_grows_with_them(second: range) -> None:
     spec = FUNCTIONS[_FUNCTION]
     stored = _list(range(_MANY))
-    began = time.perf_counter()
+    began = time.process_time()
     merged = apply(spec, stored, command_for(_list(second, value=7), (PARTIAL,)))
-    assert time.perf_counter() - began < _BOUND_S
+    assert time.process_time() - began < _BOUND_S
     items = spec.items(merged)
     assert len(items) == len({*range(_MANY), *second})
     assert all(
@@ -191,6 +191,6 @@ def test_the_worst_datagrams_of_the_largest_size_hold_nobody_up(command: list[ob
         wire = _wire(entity, feature, command)
         assert len(json.dumps(wire)) < 256 * 1024
         for _ in range(2):
-            began = time.perf_counter()
+            began = time.process_time()
             stack.receive(_PEER.ski, wire, 2.0)
-            assert time.perf_counter() - began < _BOUND_S
+            assert time.process_time() - began < _BOUND_S
