@@ -30,8 +30,6 @@ _FIRST_WRITE_WAIT_S = 0.5
 """How long the sockets wait for the first set-point to leave, so that the failsafe limit comes first."""
 _GOODBYE_WAIT_S = 3.0
 """Longest time for the SHIP close before the last set-points are written."""
-_LAST_ANSWERS_S = 2.0
-"""Longest time for calls of the local API that are under way at the stop."""
 
 STARTING_TROUBLES = (DataDirError, IdentityError, StoreError, SettingsError, LocalError, OSError)
 """What keeps a gateway from starting and a person has to put right; each says plainly what it is."""
@@ -124,13 +122,17 @@ async def _serve_local_api(
     from hems.northbound.local_api import listening, serve
 
     async def listen_and_serve() -> None:
+        if stop.is_set():
+            return
         with listening(configuration.data_dir / SOCKET_NAME) as listener:
             await serve(gateway, listener, stop)
 
-    serving = asyncio.create_task(keep_running("local API", listen_and_serve, clock=clock))
-    await stop.wait()
-    await asyncio.wait([serving], timeout=_LAST_ANSWERS_S)
-    serving.cancel()
+    async def pause(seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await stop.wait()
+
+    await keep_running("local API", listen_and_serve, clock=clock, sleep=pause)
 
 
 async def _serve_mqtt(

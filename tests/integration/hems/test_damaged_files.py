@@ -6,6 +6,8 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -96,8 +98,7 @@ def _ski(text: str) -> str:
 
 
 @pytest.mark.netns
-@pytest.mark.parametrize("state", ["full", "read-only"])
-async def test_a_disk_that_takes_nothing_does_not_keep_it_from_obeying(tmp_path: Path, state: str) -> None:
+async def test_a_disk_that_takes_nothing_does_not_keep_it_from_obeying(tmp_path: Path) -> None:
     """Key, trust and failsafe values are read as they were; what should be stored is refused or told lost."""
     if not _may_mount():
         missing("needs the right to mount")
@@ -106,30 +107,40 @@ async def test_a_disk_that_takes_nothing_does_not_keep_it_from_obeying(tmp_path:
         path = write_configuration(tmp_path, house.port, failsafe_w=9000.0)
         async with running_gateway(path) as run, trusted_box(run, box):
             ski = run.ski
-        log = tmp_path / "limited.log"
-        with log.open("ab") as output:
-            process = await asyncio.create_subprocess_exec(
-                "unshare", "-m", "sh", "-ec", _SCRIPT, "sh", str(tmp_path), state, sys.executable,
-                stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, cwd=PROJECT,
-            )  # fmt: skip
-        try:
-            await eventually(lambda: "listens on port" in log.read_text())
-            found = re.search(r"listens on port (\d+)", log.read_text())
-            assert found is not None
-            since = len(house.watched.events)
-            async with box.dialling(Ski(ski), int(found[1])) as simulator:
-                await simulator.ready(wait_s=PATIENCE_S)
-                assert (await simulator.limit(4200.0)).accepted
-                await house.until_register("wallbox", CURRENT_REGISTER, 60, since)
-                assert not (await simulator.failsafe(consumption_w=5000.0)).accepted
-        finally:
-            process.send_signal(signal.SIGTERM)
-            assert await asyncio.wait_for(process.wait(), PATIENCE_S) == 0, log.read_text()
-    assert "journal entries could not be written and are lost" in log.read_text()
+        shutil.move(tmp_path / "data", tmp_path / "stored")
+        (tmp_path / "data").mkdir(mode=0o700)
+        for state, limit_w, raw in (("full", 4200.0, 60), ("read-only", 5000.0, 72)):
+            async with gateway_on(tmp_path, state) as log:
+                found = re.search(r"listens on port (\d+)", log.read_text())
+                assert found is not None
+                async with box.dialling(Ski(ski), int(found[1])) as simulator:
+                    await simulator.ready(wait_s=PATIENCE_S)
+                    since = len(house.watched.events)
+                    assert (await simulator.limit(limit_w)).accepted
+                    await house.until_register("wallbox", CURRENT_REGISTER, raw, since)
+                    assert not (await simulator.failsafe(consumption_w=5000.0)).accepted
+            assert "journal entries could not be written and are lost" in log.read_text()
+
+
+@asynccontextmanager
+async def gateway_on(folder: Path, state: str) -> AsyncIterator[Path]:
+    """A gateway as a process that alone sees its data directory on a disk in this state; tells its log."""
+    log = folder / f"{state}.log"
+    with log.open("ab") as output:
+        process = await asyncio.create_subprocess_exec(
+            "unshare", "-m", "sh", "-ec", _SCRIPT, "sh", str(folder), state, sys.executable,
+            stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, cwd=PROJECT,
+        )  # fmt: skip
+    try:
+        await eventually(lambda: "listens on port" in log.read_text())
+        yield log
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), PATIENCE_S) == 0, log.read_text()
 
 
 _SCRIPT = """
-cd "$1"; mv data stored; mkdir data
+cd "$1"
 mount -t tmpfs -o size=1m none data; cp -a stored/. data/; chmod 700 data
 if [ "$2" = full ]; then dd if=/dev/zero of=data/other bs=1k 2>/dev/null || true
 else mount -o remount,ro data; fi

@@ -126,22 +126,28 @@ async def test_a_pulse_outlives_a_kill_where_the_settings_say_so(tmp_path: Path)
             await _until(first, STANDIN)
             await _pulse_until(first, client, "release", FREE)
             await first.end(signal.SIGKILL)
-        async with gateway_process(path) as second:
-            assert shown(await second.until_answering())[0] is None
-            await _until(second, FREE, client)
-            await _pulse_until(second, client, "dim", DIMMED)
-            await second.end(signal.SIGKILL)
-    assert stored_state(tmp_path / "data").relay_pulses == {"box": "dim"}
+        async with running_gateway(path) as run:
+            assert shown(run.gateway.status())[0] is None
+            await _repeat_rest(client, until(run.gateway, FREE))
+            await show(client, {"dim": "on"})
+            await show(client, {"dim": "off"})
+            await eventually(until(run.gateway, DIMMED))
+            assert stored_state(tmp_path / "data").relay_pulses == {"box": "dim"}
 
 
-async def _until(process: GatewayProcess, expected: Shown, client: Client | None = None) -> None:
-    """Wait for a limit, and let the module repeat how its contacts rest."""
+async def _until(process: GatewayProcess, expected: Shown) -> None:
     await process.until_answering()
     async with asyncio.timeout(PATIENCE_S):
-        while shown(await process.call("GET", "/status")) != expected:
-            if client is not None:
-                await show(client, {"dim": "off", "release": "off"})
+        while shown(await process.call("GET", "/status")) != expected:  # noqa: ASYNC110  # it is asked anew
             await asyncio.sleep(0.05)
+
+
+async def _repeat_rest(client: Client, is_so: Callable[[], bool]) -> None:
+    """Let the module repeat that its contacts rest, as one does that nobody may have heard yet."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not is_so():
+            await show(client, {"dim": "off", "release": "off"})
+            await asyncio.sleep(0.1)
 
 
 async def _pulse_until(process: GatewayProcess, client: Client, name: str, expected: Shown) -> None:
