@@ -130,7 +130,7 @@ programmes:
         )
         async with running_gateway(path) as run:
             assert source(run.gateway, "statutory/feed_in_cap")["limit_w"] == 5940.0
-            assert source(run.gateway, "protection/fuse")["limit_w"] == 24_150.0
+            assert source(run.gateway, "protection/fuse")["limit_w"] == 21_735.0
             assert source(run.gateway, "programme/always")["limit_w"] == 1000.0
             await eventually(lambda: setpoint_w(run.gateway, "wallbox") == 0.0)
 
