@@ -162,6 +162,7 @@ class BoxLayout:
     """Announce this type for the client features instead of the right one."""
     guards: int = 1
     """How many energy guard entities there are."""
+    guard_type: str = "GridGuard"
     bind_configuration: bool = True
 
 
@@ -176,7 +177,7 @@ class HandBox:
         device = LocalDevice("d:_n:Test_Box-1", "ElectricitySupplySystem")
         for _ in range(self.layout.entities_before):
             device.add_entity("Generic")
-        self.guards = [device.add_entity("GridGuard") for _ in range(self.layout.guards)]
+        self.guards = [device.add_entity(self.layout.guard_type) for _ in range(self.layout.guards)]
         self.heartbeats: list[LocalFeature] = []
         self.clients: list[dict[str, LocalFeature]] = []
         for guard in self.guards:
