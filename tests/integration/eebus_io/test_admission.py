@@ -16,6 +16,7 @@ _LIMITS = AdmissionLimits(
 
 
 def test_strangers_never_take_the_places_of_trusted_peers() -> None:
+    """SHIP 15: flood."""
     desk = AdmissionDesk(_LIMITS)
     refused = [desk.enter(f"10.0.0.{n}", 0, known=False) for n in range(10)]
     assert refused.count(None) == 4

@@ -113,6 +113,7 @@ async def test_a_spoofed_certificate_of_the_trusted_box_never_gets_in() -> None:
 
 
 async def test_connections_that_say_nothing_are_bounded_and_dropped() -> None:
+    """SHIP 15: slowloris."""
     limits = AdmissionLimits(total=10, reserved=4, per_address=3)
     house, box = paired()
     house.settings = replace(QUICK, tls_wait_s=0.2, admission=limits)

@@ -46,6 +46,7 @@ _ADAPTERS = (
 def test_which_addresses_are_announced(
     selected: tuple[str, ...], addresses: tuple[str, ...], multicast: tuple[str | int, ...]
 ) -> None:
+    """SHIP 14: peers in other networks could not resolve the name."""
     assert choose_addresses(_ADAPTERS, selected) == HostAddresses(addresses, multicast)
 
 
@@ -69,6 +70,7 @@ def _targets(book: AddressBook, ski: Ski = _SKI) -> list[str]:
 
 
 def test_what_worked_last_is_dialled_first_then_IPv4_then_IPv6() -> None:
+    """SHIP 14: at first only an IPv6 address of the link."""
     book = AddressBook(())
     found = _found("box", "fe80::1", "fe80::2%3", "fd00::1", "10.0.0.1")
     book.announced(found, parse_txt(found.txt), frozenset())
@@ -82,6 +84,7 @@ def test_what_worked_last_is_dialled_first_then_IPv4_then_IPv6() -> None:
     "name", ["a..b", "x" * 64 + ".local", "evil\r\nHost: x", "ümläut.local", "10.0.0.1", ""]
 )
 def test_what_a_stranger_calls_a_host_name_is_not_sent(name: str) -> None:
+    """SHIP 15: what is announced proves nothing."""
     book = AddressBook(())
     found = replace(_found("box", "10.0.0.1"), host=name)
     book.announced(found, parse_txt(found.txt), frozenset())
@@ -97,6 +100,7 @@ def test_a_fixed_address_outweighs_announcements() -> None:
 
 
 def test_a_trusted_peer_whose_announcement_is_gone_is_dialled_at_its_last_address() -> None:
+    """SHIP 14: the announcement of Elli vanishes for 20 minutes."""
     book = AddressBook(())
     found = _found("box", "10.0.0.1")
     book.announced(found, parse_txt(found.txt), frozenset({_SKI}))

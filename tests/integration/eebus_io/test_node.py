@@ -134,6 +134,7 @@ async def test_pairing_survives_restarts_of_either_side_and_the_SHIP_ID_is_learn
 
 
 async def test_stopping_announces_the_end_to_the_peer() -> None:
+    """SHIP 14: Elli keeps a dead session else."""
     house, box = _paired()
     async with house.running():
         box.dials(house)

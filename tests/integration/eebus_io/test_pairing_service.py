@@ -75,6 +75,7 @@ async def announced(txt: dict[str, str], service: str = "_shippairing._tcp") -> 
 
 @pytest.mark.parametrize("service", ["_shippairing._tcp", "_shipPairing._tcp"])
 async def test_SHIP_PS_an_announced_control_unit_is_trusted_when_it_connects(service: str) -> None:
+    """SHIP 14: the module of Theben writes its service in camel case."""
     house = gateway(settings=ON_LOOPBACK)
     house.pairing = listener_of(house)
     box = control_box()

@@ -161,6 +161,7 @@ def _files(folder: Path, node: Identity) -> tuple[str, str]:
 
 
 async def test_both_sides_learn_who_the_other_is_from_its_key() -> None:
+    """SHIP 14: Elli needs a client certificate."""
     server, client = identity("server"), identity("client")
     async with _serving(server) as serving:
         context, protocol = await _dial(client, server, serving.port)
@@ -285,6 +286,7 @@ async def test_the_node_can_refuse_a_genuine_peer_in_the_handshake() -> None:
 
 
 async def test_a_certificate_with_BOOLEAN_01_is_read_in_both_roles(tmp_path: Path) -> None:
+    """SHIP 14: Elli."""
     wallbox, ours = ber_boolean_identity(), identity("ours")
     async with _standard_server(wallbox, tmp_path) as port:
         context, protocol = await _dial(ours, wallbox, port)
@@ -301,6 +303,7 @@ async def test_a_certificate_with_BOOLEAN_01_is_read_in_both_roles(tmp_path: Pat
 
 @pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
 async def test_sessions_are_never_resumed(version: str, tmp_path: Path) -> None:
+    """SHIP 15."""
     key, certificate = _files(tmp_path, identity("client"))
     session = str(tmp_path / "session.pem")
     async with _serving(identity("server")) as serving:

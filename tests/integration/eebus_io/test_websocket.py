@@ -336,6 +336,7 @@ async def test_a_dead_target_is_given_up_after_its_time() -> None:
 
 
 async def test_a_port_in_use_is_said_plainly() -> None:
+    """SHIP 14: two stacks on one host."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         settings = ListenerSettings(host="127.0.0.1", port=taken.getsockname()[1])
         with pytest.raises(LocalError, match="cannot listen on port"):

@@ -115,6 +115,7 @@ async def test_a_device_that_answers_late_is_no_liar(home: BrokerHouse) -> None:
 async def test_a_device_that_restarts_is_told_again(
     home: BrokerHouse, unit: str, away_s: float, again: str
 ) -> None:
+    """Domain trap 23."""
     limit_w = 6000.0 if unit == "mqtt-wallbox" else LESS_W
     await home.limit(limit_w)
     await _becomes_true(home, limit_w)

@@ -51,6 +51,7 @@ def test_a_gateway_that_is_not_announced_looks_for_nobody_either() -> None:
 
 
 def test_peers_are_read_as_people_write_their_ski() -> None:
+    """SHIP 14: Elli prints it in groups."""
     peer = PeerSettings(ski="AABB CCDD " * 4 + "AABB CCDD", host="box")
     settings = node_settings(Configuration(eebus=EebusSettings(peers=(peer,))), SKI)
     assert settings.peers[0].ski == "aabbccdd" * 5

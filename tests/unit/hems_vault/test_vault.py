@@ -61,6 +61,7 @@ async def test_a_lost_state_db_is_noticed_and_not_papered_over(configuration: Co
 
 
 async def test_a_changed_ski_is_refused_until_a_person_consents(configuration: Configuration) -> None:
+    """Domain trap 15, SHIP 14: a box refuses a new certificate, and only the metering operator can help."""
     await open_vault(configuration, FakeClock())
     await _put_foreign_state(configuration)
     with pytest.raises(IdentityError, match="The SKI has changed"):
@@ -160,6 +161,7 @@ def _exported(tmp_path: Path) -> tuple[Path, str]:
 
 
 def test_an_exported_identity_is_the_same_on_another_machine(tmp_path: Path) -> None:
+    """SHIP 14: boxes know us by key and SHIP ID."""
     file, ski = _exported(tmp_path)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     text = file.read_text()

@@ -24,6 +24,7 @@ def stable(schedule: DialSchedule, now: float) -> float:
 
 
 def test_back_off_by_the_number_of_attempts() -> None:
+    """SHIP 14: Wolf Link resets after quick restarts."""
     schedule = DialSchedule(middle, 0.0)
     delays = []
     now = 0.0
@@ -84,6 +85,7 @@ def test_trusted_peer_is_dialled_again_after_every_other_end(cause: EndCause) ->
 
 
 def test_removed_pairing_stops_dialling_until_somebody_wants_it() -> None:
+    """SHIP 15: storms of dialling."""
     schedule = DialSchedule(middle, 0.0)
     schedule.connection_up()
     schedule.ended(EndCause.REMOTE_REMOVAL, 10.0)
@@ -93,6 +95,7 @@ def test_removed_pairing_stops_dialling_until_somebody_wants_it() -> None:
 
 
 def test_dialling_never_ends_but_slows_down_after_half_an_hour() -> None:
+    """SHIP 14: Elli refuses for minutes after a restart."""
     schedule = DialSchedule(middle, 0.0)
     now = 0.0
     while now < 1800:

@@ -40,6 +40,7 @@ def two_in_data(peer: PeerConnections) -> None:
 
 
 def test_no_connection_to_ourselves() -> None:
+    """SHIP 15: reflection."""
     with pytest.raises(LocalError):
         PeerConnections(BIG, BIG)
 

@@ -371,6 +371,7 @@ PEERS: list[Callable[[bool], Node]] = [
 def test_exactly_one_connection_remains(
     peer: Callable[[bool], Node], we_are_bigger: bool, tls_1_3: bool
 ) -> None:
+    """SHIP 14: VR921, MX400."""
     world = World({US: Ours(we_are_bigger), PEER: peer(not we_are_bigger)}, tls_1_3)
     finals = 0
     for final in explore(world):

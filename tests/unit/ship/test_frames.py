@@ -100,6 +100,7 @@ def test_plain_objects_are_read(message: Message, wire: bytes) -> None:
 @golden
 @pytest.mark.parametrize("padding", [b"\x00", b"\x00\x00\x00", b" \r\n", b"\x00\n"])
 def test_appended_zeros_and_blanks_are_stripped(message: Message, wire: bytes, padding: bytes) -> None:
+    """Trap SPINE E4 and SHIP 14: Porsche appends zeros."""
     assert read(wire + padding) == message
     assert read(wire[:1] + padding + wire[1:]) == message
 
@@ -224,6 +225,7 @@ def test_depth_within_the_bound(depth: int) -> None:
     ],
 )
 def test_beyond_the_bounds(message: bytes) -> None:
+    """SHIP 15: oversized and deeply nested messages."""
     with pytest.raises(ExcessiveError):
         read(message)
 

@@ -257,6 +257,7 @@ def test_pin_phase_answers_a_peer_that_is_ahead() -> None:
 
 
 def test_early_data_is_kept_and_delivered_after_the_phase_is_told() -> None:
+    """SHIP 14: NIBE reads before its request is answered."""
     dut = in_pin()
     dut.get(data('["early"]'), data('["second"]'))
     assert dut.datagrams == []
@@ -269,6 +270,7 @@ def test_early_data_is_kept_and_delivered_after_the_phase_is_told() -> None:
 
 @pytest.mark.parametrize("bound", [{"max_early_messages": 3}, {"max_early_bytes": 3 * len(data())}])
 def test_early_data_is_bounded(bound: dict[str, Any]) -> None:
+    """SHIP 15."""
     dut = in_pin(**bound)
     dut.get(data(), data(), data())
     assert dut.closed is None
@@ -279,6 +281,7 @@ def test_early_data_is_bounded(bound: dict[str, Any]) -> None:
 
 
 def test_ship_id_is_told_cleaned_and_bounded() -> None:
+    """SHIP 15: injected texts."""
     dut = in_pin()
     dut.get(PIN_NONE)
     dut.get(b'\x01{"accessMethods":[{"id":"a\\u0000\\u202eb\\n' + b"c" * 80 + b'"}]}')
@@ -300,6 +303,7 @@ def test_unasked_access_methods_are_ignored() -> None:
 
 
 def test_nothing_but_our_request_is_sent_unasked_in_data_exchange() -> None:
+    """SHIP 14: NIBE closes on what it does not expect."""
     dut = in_pin()
     dut.get(PIN_NONE)
     before = len(sent(dut.effects))

@@ -107,6 +107,7 @@ def test_ready_ignores_prolongation_request_false() -> None:
 
 
 def test_ready_grants_two_prolongations_and_then_keeps_to_the_bound() -> None:
+    """SHIP 15: endless prolongation."""
     dut = in_hello()
     granted = [dut.get(PROLONG) for _ in range(6)]
     assert granted[:4] == [[hello("ready", 120_000 * n)] for n in (2, 3, 4, 5)]
@@ -236,6 +237,7 @@ def test_pending_does_not_prolong_short_times() -> None:
 
 @pytest.mark.parametrize("waiting", [-5, 0, 1, 2**62, 10**30, 10**400, 10**4000])
 def test_hostile_waiting_values_are_clamped(waiting: int) -> None:
+    """SHIP 15."""
     dut = pending_dut()
     dut.get(hello("ready", waiting))
     deadline = dut.connection.next_deadline()
@@ -306,6 +308,7 @@ def test_a_second_approval_sends_no_second_ready() -> None:
 
 
 def test_nobody_decides_for_ten_minutes_and_the_peer_is_not_refused() -> None:
+    """SHIP 14: Elli Charger 2 waits for a person."""
     dut = pending_dut()
     dut.get(READY)
     answers = []
@@ -332,6 +335,7 @@ def test_ready_is_sticky_although_the_peer_echoes_our_phase() -> None:
 
 
 def test_pending_and_ready_in_the_same_second() -> None:
+    """SHIP 14: Elli."""
     dut = in_hello(CLIENT)
     assert dut.get(PENDING, READY) == [ANNOUNCE]
 

@@ -80,6 +80,7 @@ def test_public_key_hash_covers_the_whole_key() -> None:
 
 
 def test_elli_boolean_true_written_as_01() -> None:
+    """SHIP 14: Elli."""
     assert GENUINE.count(DER_TRUE) >= 1
     loose = GENUINE.replace(DER_TRUE, BER_TRUE)
     assert ski_of_certificate(loose) == SKI_OF_KEY_ONE
@@ -87,6 +88,7 @@ def test_elli_boolean_true_written_as_01() -> None:
 
 @pytest.mark.parametrize("case", ["TC_SHIP_SEC_001", "TC_SHIP_SEC_002"])
 def test_TC_SHIP_SEC_claimed_ski_of_another_key_is_refused(case: str) -> None:
+    """SHIP 15: spoofed SKI."""
     claimed = bytes.fromhex("c55797dfb3a1fb5fa2972c35061a05fc835d5ef9")
     with pytest.raises(RemoteError, match="claims the SKI"):
         check_certificate(certificate_with(x509.SubjectKeyIdentifier(claimed)))
@@ -144,6 +146,7 @@ def test_common_name_must_fit(name: str) -> None:
 
 
 def test_the_key_never_reaches_a_log() -> None:
+    """SHIP 15."""
     assert "PRIVATE" not in repr(make_identity("one", now=NOW))
 
 

@@ -130,6 +130,7 @@ def test_any_record_is_read_or_refused(made: dict[str, str | None]) -> None:
 
 
 def test_SHIP_PS_an_announcement_counts_once() -> None:
+    """SHIP 15: replay."""
     memory = hear(record()).memory
     gone = without_unit(arrived(memory, UNIT_SKI), UNIT_SKI)
     assert gone.unit is None
@@ -234,6 +235,7 @@ def test_a_nonce_has_16_bytes() -> None:
 
 
 def test_the_secret_is_never_shown() -> None:
+    """SHIP 15."""
     assert SECRET.hex().upper() not in repr(LISTENER).upper()
     assert repr(SECRET) not in repr(LISTENER)
     assert repr(SECRET) not in repr(PairingOffer(FOR_PAR, SECRET))

@@ -42,6 +42,7 @@ def test_TC_SHIP_MDNS_001_txt_record() -> None:
 
 
 def test_register_is_never_true() -> None:
+    """SHIP 15: nobody is accepted unasked."""
     assert build_txt(SHIP_ID, SKI, EXAMPLE)["register"] == "false"
 
 
@@ -170,6 +171,7 @@ def test_other_codes_are_refused(text: str) -> None:
 
 
 def test_labels_are_unique_and_short() -> None:
+    """SHIP 14: all installations had one name."""
     other = Ski("c" * 40)
     assert instance_label(EXAMPLE, SKI) == "Example E1 b467a399"
     assert instance_label(EXAMPLE, SKI) != instance_label(EXAMPLE, other)

@@ -36,6 +36,7 @@ def test_unknown_peer_is_undecided_and_accepted_peer_trusted() -> None:
 
 
 def test_same_ski_with_another_key_is_refused() -> None:
+    """SHIP 15: second preimage of SHA-1."""
     trusted = TrustList([entry(BOX, key="aa")])
     assert trusted.judge(certificate(BOX, key="bb"), OWN) is Trust.REFUSED
 
@@ -78,6 +79,7 @@ def test_the_same_box_may_be_accepted_again_and_a_role_changed() -> None:
 
 
 def test_removed_peer_is_undecided_again() -> None:
+    """SHIP 15: no silent trust after a removal."""
     trusted = TrustList([entry(BOX)]).remove(BOX)
     assert trusted.judge(certificate(BOX), OWN) is Trust.UNDECIDED
     with pytest.raises(LocalError):
@@ -85,6 +87,7 @@ def test_removed_peer_is_undecided_again() -> None:
 
 
 def test_changed_ship_id_is_reported_and_not_taken_over() -> None:
+    """SHIP 14 (Vaillant) and 15."""
     trusted = TrustList([entry(BOX)])
     assert trusted.check_ship_id(BOX, "one") is ShipIdCheck.NEW
     trusted = trusted.learn(BOX, ship_id="one")
@@ -127,6 +130,7 @@ def test_refused_peer_stays_refused_when_it_returns() -> None:
 
 
 def test_flood_from_one_address_pushes_out_only_its_own() -> None:
+    """SHIP 15: flood of unknown SKIs."""
     requests = PairingRequests(max_total=8, max_per_address=2)
     requests.seen(certificate(BOX), "10.0.0.1", 0.0)
     for number in range(100, 1100):

@@ -102,6 +102,7 @@ def request_of(bench: Bench, action: Callable[[Turn], object]) -> Datagram:
 
 
 def test_first_read_names_no_device_and_counts_from_one() -> None:
+    """Trap SPINE G2."""
     (request,) = Bench().sent()
     assert request.header.address_destination == FeatureAddress(entity=(0,), feature=0)
     assert (request.header.msg_counter, request.header.ack_request) == (1, None)
@@ -109,6 +110,7 @@ def test_first_read_names_no_device_and_counts_from_one() -> None:
 
 
 def test_nothing_is_asked_before_the_peer_has_read_our_tree() -> None:
+    """Trap SPINE G1: what comes from a feature that it does not know yet, a peer drops silently."""
     bench = Bench()
     assert bench.reply_to(bench.sent("read")[0], box_tree()) == []
     assert bench.handler.of_type(PeerDiscovered) == []
@@ -608,6 +610,7 @@ def test_partial_notify_is_merged_into_what_we_know() -> None:
 
 
 def test_partial_notify_without_base_is_applied_and_the_whole_is_read_once() -> None:
+    """Trap SPINE G14."""
     bench = started()
     (read,) = notify(bench, LIMITS, PARTIAL)
     assert (read.header.cmd_classifier, read.header.address_source) == ("read", at(1, 1))

@@ -268,6 +268,7 @@ def test_TC_SPINE_SUBS_002_deleting_twice_disturbs_nothing() -> None:
 def test_TC_SPINE_RTS_001_and_002_client_features_of_any_type_may_bind_and_subscribe(
     client_type: str,
 ) -> None:
+    """Trap SPINE G3: the client feature of a peer may be Generic."""
     bench = Bench()
     bench.version = "1.999.999"
     bench.answer_discovery(box_tree(client_type=client_type))

@@ -450,6 +450,7 @@ def test_changed_data_is_notified_completely_and_without_filter() -> None:
 
 
 def test_unchanged_data_is_notified_only_by_force() -> None:
+    """Trap SPINE G15: only a heartbeat goes out unchanged."""
     bench = bound_bench()
     feature = bench.device.feature((1,), 2)
     assert feature is not None

@@ -201,6 +201,7 @@ def test_a_read_takes_one_partial_filter() -> None:
 
 
 def test_TC_SPINE_RTS_005_number_without_scale_keeps_the_stored_scale() -> None:
+    """Trap use cases 13.6."""
     item = LoadControlLimitData(limit_id=1, value=ScaledNumber(number=37))
     after = limits(apply_write(LIMIT, LIMITS, limit_write(item, filters=(PARTIAL,))).candidate)
     assert after[1].value == ScaledNumber(number=37, scale=2)

@@ -11,11 +11,16 @@ from eebus.spine.events import BindingRefused, PeerGone, RemoteData, Subscriptio
 from eebus.spine.handler import Peer
 from eebus.spine.model.common import FeatureAddress, ScaledNumber, TimePeriod
 from eebus.spine.model.device import (
+    DeviceConfigurationKeyValueDescriptionListData,
     DeviceConfigurationKeyValueListData,
     DeviceDiagnosisHeartbeatData,
     KeyValue,
 )
-from eebus.spine.model.load_control import LoadControlLimitData, LoadControlLimitListData
+from eebus.spine.model.load_control import (
+    LoadControlLimitData,
+    LoadControlLimitDescriptionListData,
+    LoadControlLimitListData,
+)
 from eebus.spine.values import format_date_time, to_float
 from eebus.usecases.controllable_system import ControllableSystemSettings
 from eebus.usecases.events import (
@@ -31,7 +36,7 @@ from eebus.usecases.events import (
 )
 from eebus.usecases.house import build_gateway, build_stack
 from eebus.usecases.limit_rules import AUTONOMOUS, CONTROLLED, FAILSAFE, INIT, LIMITED, OPTIONAL_RULES
-from eebus.usecases.limitation import LPC, LPP, Direction
+from eebus.usecases.limitation import LPC, LPP, Direction, Profile
 from eebus.usecases.monitoring import MonitoringSettings
 from tests.unit.usecases.twin import (
     BOX_SKI,
@@ -111,7 +116,17 @@ def test_a_second_box_may_not_take_the_feature_that_the_first_one_left_free() ->
     assert len({event.server.feature for event in refused}) == 2
 
 
+@pytest.mark.parametrize("entity_type", ["GridGuard", "CEM", "ControlBox", "Generic"])
+def test_a_box_may_call_its_entity_what_it_likes(entity_type: str) -> None:
+    """Trap SPINE G9: a revision of 2026 without GridGuard lost the heartbeat of its own control box."""
+    house = House(layout=BoxLayout(guard_type=entity_type))
+    house.tester.heartbeat()
+    assert house.message(14) == ACK
+    assert states(house)[0] is LIMITED
+
+
 def test_only_the_heartbeat_of_the_entity_that_bound_both_counts() -> None:
+    """Trap use cases 13.14."""
     house = House(layout=BoxLayout(guards=2), connect=False)
     house.connect()
     house.tester.heartbeat(guard=1)
@@ -131,6 +146,7 @@ def test_a_heartbeat_that_nobody_asked_for_does_not_count() -> None:
 
 
 def test_an_energy_guard_that_binds_the_limits_only_is_heard_as_single_candidate() -> None:
+    """Trap SPINE G10."""
     house = House(layout=BoxLayout(bind_configuration=False))
     house.tester.heartbeat()
     assert house.message(16) == ACK
@@ -172,6 +188,7 @@ def test_trap_resubscribe_on_every_connection() -> None:
 
 
 def test_trap_a_lost_connection_alone_changes_nothing() -> None:
+    """Trap use cases 13.4."""
     house = House().bring_to(LIMITED)
     house.cut()
     house.wire.wait(100)
@@ -197,6 +214,7 @@ def _connect_with_old_heartbeat(house: House, age_s: float) -> None:
 
 @pytest.mark.parametrize(("age_s", "counts"), [(5.0, True), (59.0, True), (70.0, False)])
 def test_a_read_heartbeat_counts_when_it_is_fresh(age_s: float, counts: bool) -> None:
+    """Trap SPINE G7."""
     house = House(connect=False)
     _connect_with_old_heartbeat(house, age_s)
     assert (house.message(16) == ACK) is counts
@@ -237,6 +255,7 @@ def test_a_notified_heartbeat_is_judged_by_its_arrival_only(timestamp: str | Non
 
 
 def test_our_heartbeat_comes_at_once_to_a_new_listener_and_then_every_25_s() -> None:
+    """Trap SPINE G8 (peers compare the time that it carries with theirs) and use cases 13.5."""
     house = House()
     connected_at = house.wire.now
     house.wire.wait(100)
@@ -369,6 +388,7 @@ def test_an_unknown_token_is_not_ours() -> None:
 
 
 def test_LPC_022_5_a_duration_above_the_maximum_is_refused_set_to_the_maximum_and_notified() -> None:
+    """Trap use cases 13.8."""
     house = House(settings=ControllableSystemSettings(max_failsafe_duration_s=43200.0)).bring_to(CONTROLLED)
     assert house.failsafe_duration(90000.0) == NACK
     assert house.published_key(1).duration == "PT12H"
@@ -486,11 +506,41 @@ def test_the_failsafe_limit_is_in_force_before_any_communication() -> None:
 
 
 def test_trap_a_restart_never_restores_an_old_limit() -> None:
+    """Trap use cases 13.13."""
     house = House().bring_to(LIMITED)
     house.power_on()
     house.connect()
     assert states(house)[0] is INIT
     assert house.published_limit().is_limit_active is False
+
+
+@pytest.mark.parametrize("profile", [LPC, LPP], ids=["LPC", "LPP"])
+def test_an_inactive_limit_is_published_with_a_value(profile: Profile) -> None:
+    """Trap SPINE G12: older guards take an inactive limit without a value for no data at all."""
+    house = House(profile)
+    assert house.published_limit().is_limit_active is False
+    assert house.published_limit().value is not None
+    house.bring_to(LIMITED)
+    assert house.message(3) == ACK
+    assert house.published_limit().is_limit_active is False
+    assert house.published_limit().value is not None
+
+
+def test_every_limit_and_key_is_described_and_the_failsafe_duration_is_there_once() -> None:
+    """Trap SPINE G11 and use cases 13.11: a guard never writes what is described not at all, or twice."""
+    house = House()
+    limits = house.tester.read("LoadControl", "loadControlLimitDescriptionListData")
+    assert isinstance(limits, LoadControlLimitDescriptionListData)
+    described = [item.limit_id for item in limits.load_control_limit_description_data or ()]
+    assert described == [LPC.limit_id, LPP.limit_id]
+    keys = house.tester.read("DeviceConfiguration", "deviceConfigurationKeyValueDescriptionListData")
+    assert isinstance(keys, DeviceConfigurationKeyValueDescriptionListData)
+    names = [item.key_name for item in keys.device_configuration_key_value_description_data or ()]
+    assert sorted(map(str, names)) == [
+        "failsafeConsumptionActivePowerLimit",
+        "failsafeDurationMinimum",
+        "failsafeProductionActivePowerLimit",
+    ]
 
 
 def test_before_the_start_nothing_is_due() -> None:
@@ -512,6 +562,7 @@ def test_before_the_start_nothing_is_due() -> None:
 
 
 def test_domain_trap_LPP_that_is_never_written_does_not_cut_feed_in() -> None:
+    """Trap use cases 13.12."""
     settings = ControllableSystemSettings(optional_rules=frozenset())
     house = House(settings=settings).bring_to(LIMITED)
     house.profile = LPP
@@ -520,6 +571,7 @@ def test_domain_trap_LPP_that_is_never_written_does_not_cut_feed_in() -> None:
 
 
 def test_domain_trap_7_8_LPP_limit_is_negative_failsafe_is_positive_and_not_the_last_limit() -> None:
+    """Trap use cases 13.1."""
     house = House(LPP).bring_to(LIMITED, 2500.0)
     assert to_float(house.published_limit().value) == -2500.0
     assert house.failsafe_limit(4000.0) == ACK
@@ -630,6 +682,7 @@ def test_a_complete_write_without_duration_removes_it_and_leaves_the_other_limit
 
 
 def test_trap_a_write_without_flag_is_no_deactivation() -> None:
+    """Trap use cases 13.6."""
     house = House().bring_to(LIMITED)
     assert house.tester.write("LoadControl", limit_item(LPC, 4000.0)) == ACK
     assert house.tester.write("LoadControl", limit_item(LPC, 3000.0), filters=()) == ACK

@@ -292,6 +292,7 @@ def test_LPC_912_silence_of_120_s_in_limited_is_failsafe_and_keeps_value_and_dur
 @pytest.mark.parametrize("state", [FAILSAFE, AUTONOMOUS])
 @pytest.mark.parametrize("active", [True, False])
 def test_LPC_918_rejected_limit_after_heartbeat(profile: Profile, state: LimitState, active: bool) -> None:
+    """Trap use cases 13.3."""
     house = House(profile).brought_to(state)
     stored = house.pair.machine(house.direction).value_w
     house.heartbeat()
@@ -321,6 +322,7 @@ def test_LPC_919_activated_limit_after_heartbeat(profile: Profile, state: LimitS
 @rows("922 T10")
 @pytest.mark.parametrize("with_heartbeat", [False, True])
 def test_LPC_922_failsafe_ends_when_its_duration_is_over(profile: Profile, with_heartbeat: bool) -> None:
+    """Trap use cases 13.7."""
     house = House(profile, OPTIONAL_RULES - {"921"}).brought_to(FAILSAFE)
     house.wait(FDM - 0.6)
     if with_heartbeat:
@@ -398,6 +400,7 @@ def test_LPC_TS_036_write_at_the_closed_gate_starts_no_window(profile: Profile) 
 def test_LPC_TS_036_gate_comes_before_the_value(
     profile: Profile, state: LimitState, value_w: float, active: bool
 ) -> None:
+    """Trap use cases 13.2."""
     house = House(profile).brought_to(state)
     before = house.pair
     assert not house.write(active=active, value_w=value_w).accepted
@@ -427,6 +430,7 @@ def test_LPC_TS_036_a_heartbeat_of_failsafe_still_counts_after_T10(profile: Prof
 def test_LPC_907_1_rejected_limit_changes_nothing_in_unlimited_controlled(
     profile: Profile, active: bool
 ) -> None:
+    """Trap use cases 13.3."""
     house = House(profile).brought_to(CONTROLLED)
     before = house.pair
     assert not house.write(active=active, value_w=-1000.0, duration_s=60.0).accepted
@@ -586,6 +590,7 @@ def test_matrix_3_3_every_cell_played(
 def test_matrix_3_3_configuration_is_open_only_in_controlled_states(
     profile: Profile, state: LimitState
 ) -> None:
+    """Trap use cases 13.2."""
     house = House(profile).brought_to(state)
     house.heartbeat()
     is_open = state in {CONTROLLED, LIMITED}
@@ -730,6 +735,7 @@ def test_the_17_messages_in_every_state(profile: Profile, state: LimitState, num
 def test_IG_2_2_active_limit_with_no_time_left_is_accepted_and_expires_at_once(
     profile: Profile, state: LimitState, duration_s: float
 ) -> None:
+    """Trap use cases 13.7."""
     house = House(profile).brought_to(state)
     house.heartbeat()
     assert house.write(active=True, value_w=1000.0, duration_s=duration_s).accepted
@@ -738,6 +744,7 @@ def test_IG_2_2_active_limit_with_no_time_left_is_accepted_and_expires_at_once(
 
 
 def test_LPC_TS_008_after_expiry_a_new_activation_does_not_expire_at_once(profile: Profile) -> None:
+    """Trap use cases 13.7."""
     house = House(profile).brought_to(CONTROLLED)
     house.write(active=True, value_w=5000.0, duration_s=10.0)
     house.wait(20)

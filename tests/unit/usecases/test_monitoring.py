@@ -293,6 +293,7 @@ def test_energy_is_told_once_a_minute_and_a_disturbance_at_once() -> None:
 
 
 def test_the_sign_of_the_counter_is_a_switch() -> None:
+    """Trap use cases 13.1."""
     bench = Bench(MonitoringSettings(negative_production_counters=False))
     bench.publish(energy_produced=65432.0)
     assert to_float(bench.published()[1].value) == 65432.0
@@ -341,6 +342,7 @@ def test_only_the_scenarios_with_values_are_announced() -> None:
 
 
 def test_the_complete_description_set_is_the_one_of_the_reference() -> None:
+    """Trap SPINE G17 and use cases 13.10."""
     bench = Bench()
     entity = bench.wire.nodes[METER].stack.device.entities[1,]
     feature = entity.find_feature("Measurement", "server")

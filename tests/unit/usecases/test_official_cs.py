@@ -221,6 +221,7 @@ def characteristic_types(house: House) -> dict[str | None, float | None]:
 
 
 def test_ATC_COM_PT_CSUnlCntrl_002(house: House, profile: Profile) -> None:
+    """Trap use cases 13.9."""
     house.bring_to(CONTROLLED).run_heartbeats()
     found = characteristic_types(house)
     assert profile.device_maximum not in found

@@ -36,6 +36,7 @@ def bound_features(house: House) -> set[int | None]:
 
 
 def test_TC_SPINE_BIND_002_no_write_without_binding(profile: Profile) -> None:
+    """Trap SPINE G4."""
     house = House(profile)
     scenarios_1_to_3(house)
     server = house.tester.server("LoadControl")
@@ -65,6 +66,7 @@ def test_TC_SPINE_RTS_003_the_entity_that_bound_is_heard_and_never_the_other(pro
 
 
 def test_TC_SPINE_RTS_003_nobody_is_heard_before_the_bindings_when_there_are_two(profile: Profile) -> None:
+    """Trap SPINE G10."""
     house = House(profile, layout=BoxLayout(guards=2, bind_configuration=False))
     own = house.node.stack.peers()[BOX_SKI].own_subscriptions
     assert {relation.server.entity for relation in own} <= {(0,)}
