@@ -27,6 +27,8 @@ from hems.devices import (
 POLL_S = 1.0
 CALL_LIMIT_S = 10.0
 """An adapter call that takes longer counts as no answer, whatever the adapter itself promises."""
+LEAST_WAIT_S = 0.001
+"""Shorter waits may be lost in the rounding of a clock, and be waited for again and again."""
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 15.0
 
@@ -54,7 +56,7 @@ class Bell:
         """Sleep so long, or until the bell rings."""
         if seconds > 0.0:
             with suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
+                async with asyncio.timeout(max(seconds, LEAST_WAIT_S)):
                     await self._event.wait()
         self._event.clear()
 

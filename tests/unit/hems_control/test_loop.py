@@ -10,6 +10,7 @@ import pytest
 from hems.control.allocation import Strategy
 from hems.control.execution import Obedience
 from hems.control.progress import Milestone
+from hems.control.runner import Bell
 from hems.devices import Direction, Fallback, FeasiblePowers, PowerRange
 from hems.limits.ceilings import Basis
 from hems.limits.sources.protection import GridFuse, protection_ceilings
@@ -642,6 +643,16 @@ def test_shutdown_does_not_wait_for_a_hanging_device() -> None:
             before_s = asyncio.get_running_loop().time()
             await house.control.shutdown()
             assert asyncio.get_running_loop().time() - before_s <= 5.1
+
+    run(scenario())
+
+
+def test_a_wait_that_is_lost_in_the_rounding_of_the_clock_is_not_repeated_for_ever() -> None:
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        before_s = loop.time()
+        await Bell().wait(1e-14)
+        assert loop.time() > before_s
 
     run(scenario())
 
