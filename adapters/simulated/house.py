@@ -28,7 +28,7 @@ class House:
 
     Batteries charge from surplus and cover the house, as they do by themselves. `household` and `sky`, where
     they are given, decide `load_w` and the light on the panels; `at_s` is their time of day. The meter shows
-    what flowed `meter_lag_s` ago.
+    what flowed `meter_lag_s` ago. `plug_in_solar` makes what the light gives: nobody can tell it anything.
     """
 
     load_w: float = 500.0
@@ -39,6 +39,7 @@ class House:
     heat_pumps: list[HeatPump] = field(default_factory=list)
     inverters: list[Inverter] = field(default_factory=lambda: [Inverter()])
     batteries: list[Battery] = field(default_factory=lambda: [Battery()])
+    plug_in_solar: Inverter | None = None
     battery_installed: bool = True
     meter_lag_s: float = 0.0
     grid_w: float = 0.0
@@ -85,6 +86,7 @@ class House:
             inverter.step(dt_s)
         without_batteries_w = (
             self.load_w
+            - self._step_plug_in_solar(dt_s)
             + sum(wallbox.power_w for wallbox in self.wallboxes)
             + sum(heat_pump.power_w for heat_pump in self.heat_pumps)
             - sum(inverter.power_w for inverter in self.inverters)
@@ -100,8 +102,17 @@ class House:
             self.load_w = self.household.power_w(self.at_s)
         if self.sky is not None:
             total_w = sum(inverter.nameplate_w for inverter in self.inverters)
-            for inverter in self.inverters:
+            for inverter in self._lit():
                 inverter.sun_w = self.sky.power_w(self.at_s) * inverter.nameplate_w / total_w
+
+    def _lit(self) -> list[Inverter]:
+        return self.inverters if self.plug_in_solar is None else [*self.inverters, self.plug_in_solar]
+
+    def _step_plug_in_solar(self, dt_s: float) -> float:
+        if self.plug_in_solar is None:
+            return 0.0
+        self.plug_in_solar.step(dt_s)
+        return self.plug_in_solar.power_w
 
     def _step_batteries(self, without_w: float, dt_s: float) -> float:
         if not self.battery_installed:

@@ -40,11 +40,13 @@ def random_house(
     *,
     duration_s: float = 7_200.0,
     mishaps: int = 6,
+    plug_in_solar: bool = False,
     sleep: Sleep = asyncio.sleep,
 ) -> VirtualHouse:
     """Build house number `seed`, with up to `mishaps` faults within `duration_s` from now.
 
-    It has one to three wallboxes, mostly a heat pump, a battery and PV, and mostly a meter.
+    It has one to three wallboxes, mostly a heat pump, a battery and PV, and mostly a meter. `plug_in_solar`:
+    some with PV and a meter have more of it that nobody can tell anything.
     """
     chance = random.Random(seed)
     house = House(
@@ -69,6 +71,8 @@ def random_house(
     names = [device.name for device in devices] + ([METER] if meter is not None else [])
     start_s = clock.monotonic()
     faults = [_mishap(chance, names, start_s, duration_s) for _ in range(chance.randint(0, mishaps))]
+    if plug_in_solar and house.inverters and meter is not None and chance.random() < 0.4:
+        house.plug_in_solar = Inverter(nameplate_w=chance.choice((800.0, 2_000.0, 5_000.0)))
     return VirtualHouse(house, devices, meter, clock, sleep=sleep, faults=faults)
 
 

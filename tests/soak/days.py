@@ -174,7 +174,7 @@ class _Day:
         drawn_w = sum(max(0.0, device.power_w) for device in self.drawers)
         made_w = sum(max(0.0, -device.power_w) for device in self.makers)
         self._compare("draw", self.drawing, draw_w, min(max(0.0, grid_w), drawn_w), now)
-        self._compare("feed-in", self.feeding, feed_w, min(max(0.0, -grid_w), made_w), now)
+        self._compare("feed-in", self.feeding, feed_w, min(-grid_w, (feed_w or 0.0) + made_w), now)
 
     def limit_w(self, basis: Basis) -> float | None:
         ceiling = self.limits.get(basis)
@@ -269,7 +269,7 @@ async def _live_through(seed: int, pace_s: float) -> Outcome:
     chance = random.Random(seed)
     clock = DayClock()
     start_s = clock.monotonic()
-    house = random_house(seed, clock, duration_s=DAY_S, mishaps=4, sleep=asyncio.sleep)
+    house = random_house(seed, clock, duration_s=DAY_S, mishaps=4, plug_in_solar=True, sleep=asyncio.sleep)
     strategy = chance.choice(list(Strategy))
     outcome = Outcome(seed)
     day = _Day(seed, house, clock, strategy, outcome, start_s, _schedule(chance, start_s))
