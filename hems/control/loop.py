@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -14,7 +14,7 @@ from hems.control.progress import Progress
 from hems.control.rules import HouseRules, Traits
 from hems.control.runner import Bell, DeviceRunner, MeterRunner
 from hems.control.side import Side
-from hems.control.status import ControlStatus, DeviceStatus
+from hems.control.status import ControlStatus, DeviceStatus, LaneStatus
 from hems.devices import Device, DeviceSample, Direction, Meter, MeterSample, Setpoint
 from hems.limits.arbiter import Arbiter
 from hems.limits.ceilings import Ceiling
@@ -80,7 +80,7 @@ class ControlLoop:
         self._idle = asyncio.Event()
         self._bell = Bell()
         self._second_look: asyncio.TimerHandle | None = None
-        self._unexplained: dict[tuple[Direction, str], Side] = {}
+        self._unexplained: dict[Side, set[str]] = {}
         self._cycles = 0
         self._last_cycle_s: float | None = None
 
@@ -154,7 +154,7 @@ class ControlLoop:
             last_cycle_age_s=None if self._last_cycle_s is None else now - self._last_cycle_s,
             ceilings=self._arbiter.ceilings(now),
             sides=tuple(side.status() for side in self._sides),
-            devices=tuple(self._device_status(core, now) for core in self._cores.values()),
+            devices=tuple(self._device_statuses(now)),
             grid_power_w=None if meter is None else meter.power_w,
             grid_quality=self._measurements.meter_quality(now),
             grid_age_s=None if meter is None else now - meter.at_s,
@@ -209,14 +209,15 @@ class ControlLoop:
         """Log why a device is told something else, once the writes are on their way."""
         if not self._unexplained:
             asyncio.get_running_loop().call_later(SECOND_LOOK_S, self._explain)
-        self._unexplained[side.direction, name] = side
+        self._unexplained.setdefault(side, set()).add(name)
 
     def _explain(self) -> None:
         now = self._clock.monotonic()
-        for (direction, name), side in self._unexplained.items():
-            lane = side.lane_status(name, now)
-            if lane.why is not None:
-                _log.info("%s %s: %s", name, direction, lane.why.text, extra={"data": dict(lane.why.values)})
+        for side, names in self._unexplained.items():
+            told = [name for name in side.members if name in names]
+            for name, lane in side.lane_statuses(told, now).items():
+                if (why := lane.why) is not None:
+                    _log.info("%s %s: %s", name, side.direction, why.text, extra={"data": dict(why.values)})
         self._unexplained.clear()
 
     def _report(self, steps: Iterable[Progress]) -> None:
@@ -237,9 +238,14 @@ class ControlLoop:
 
         return counted
 
-    def _device_status(self, core: DeviceCore, now: float) -> DeviceStatus:
+    def _device_statuses(self, now: float) -> Iterator[DeviceStatus]:
+        sides = [side.lane_statuses(self._cores, now) for side in self._sides]
+        for name, core in self._cores.items():
+            lanes = tuple(lanes[name] for lanes in sides if name in lanes)
+            yield self._device_status(core, lanes, now)
+
+    def _device_status(self, core: DeviceCore, lanes: tuple[LaneStatus, ...], now: float) -> DeviceStatus:
         sample = core.sample
-        lanes = [side.lane_status(core.name, now) for side in self._sides if core.name in side.members]
         return DeviceStatus(
             name=core.name,
             kind=core.capabilities.kind,
@@ -248,7 +254,7 @@ class ControlLoop:
             power_w=None if sample is None else sample.power_w,
             sample_age_s=None if sample is None else now - sample.at_s,
             state="" if sample is None else sample.state,
-            lanes=tuple(lanes),
+            lanes=lanes,
         )
 
     def _unix_s(self) -> float:

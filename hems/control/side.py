@@ -1,6 +1,6 @@
 """One direction of the house: who takes part, the credit, the last plan, and how far an order has come."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from hems.control.allocation import Strategy
@@ -202,14 +202,17 @@ class Side:
             return None
         return self._uptakes[core.name].most_useful_w(core.capabilities, feasible, now)
 
-    def lane_status(self, name: str, now: float) -> LaneStatus:
-        """One member as it stands."""
-        core = self._all[name]
-        view = core.view(self.direction, now)
+    def lane_statuses(self, names: Iterable[str], now: float) -> Mapping[str, LaneStatus]:
+        """Those of these devices that take part, as they stand; each reason tells of all the others."""
+        views = self._views_by_name(now)
+        return {name: self._lane_status(name, views) for name in names if name in views}
+
+    def _lane_status(self, name: str, views: Mapping[str, LaneView]) -> LaneStatus:
+        core, view = self._all[name], views[name]
         told = self._plan.setpoints.get(name)
         why = None
         if told is not None:
-            others = [each for each in self._views(now) if each.name != name]
+            others = [each for each in views.values() if each.name != name]
             covering = [b for b in self._budgets if b.weight(name) > 0.0]
             why = explain(
                 told, core.capabilities, covering, others, self.direction, self._gauge.credit_reason
