@@ -14,7 +14,7 @@ from tests.interop.house_peer import HousePeer
 from tests.interop.json_peer import PeerError
 from tests.interop.netns import Host, Network
 from tests.interop.our_box import OurBox
-from tests.interop.test_energy_guard import until
+from tests.interop.waiting import until
 from tests.soak_eebus.rounds import FULL
 
 pytestmark = [pytest.mark.interop, pytest.mark.netns]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import pytest
@@ -14,6 +12,7 @@ from tests.interop.go_house import GoHouse
 from tests.interop.go_peer import Limit, Partner
 from tests.interop.netns import Network
 from tests.interop.our_box import OurBox
+from tests.interop.waiting import until
 from tests.soak_eebus.rounds import FULL
 
 pytestmark = [pytest.mark.interop, pytest.mark.netns]
@@ -30,15 +29,6 @@ class Pair:
 
     box: OurBox
     house: GoHouse
-
-
-async def until(is_so: Callable[[], Awaitable[bool]], timeout_s: float = 10.0) -> None:
-    """Look again and again until it is so."""
-    async with asyncio.timeout(timeout_s):
-        while True:
-            if await is_so():
-                return
-            await asyncio.sleep(0.1)
 
 
 @pytest.fixture(params=["we dial", "Go dials"])

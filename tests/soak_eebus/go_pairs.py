@@ -6,7 +6,6 @@ Either can be killed and started again with the same identity, at a moment that 
 from __future__ import annotations
 
 import contextlib
-import re
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
@@ -19,6 +18,7 @@ from tests.interop.house_peer import PROJECT, HousePeer
 from tests.interop.json_peer import START_TIMEOUT_S, JsonPeer, PeerError
 from tests.interop.netns import Network
 from tests.interop.our_box import OurBox
+from tests.soak_eebus.go_log import last_message
 
 OURS, THEIRS = "10.77.0.2", "10.77.0.3"
 PORT, RELAY_PORT = 4712, 4800
@@ -109,8 +109,7 @@ class GoPair(ABC, Generic[Ours, Theirs]):
 
     def last_message(self) -> str:
         """What the Go side sent or got last on its first connection, in one word."""
-        lines = re.findall(r"TRACE (Send|Recv): \S+ (.*)", (self._folder / "theirs" / "peer.log").read_text())
-        return f"{lines[-1][0]} {message_name(lines[-1][1])}" if lines else "nothing yet"
+        return last_message((self._folder / "theirs" / "peer.log").read_text())
 
     def _directory(self, name: str) -> Path:
         directory = self._folder / name
@@ -231,22 +230,3 @@ async def go_pair(kind: Kind, folder: Path, go_program: Path, *, we_dial: bool) 
             yield pair
         finally:
             await pair.end()
-
-
-_NAMES = (
-    "connectionHello",
-    "messageProtocolHandshake",
-    "connectionPinState",
-    "accessMethodsRequest",
-    "accessMethods",
-)
-
-
-def message_name(text: str) -> str:
-    """The name of a message in the log of the Go side."""
-    if "datagram" in text:
-        classifier = re.search(r'"cmdClassifier":"(\w+)"', text)
-        functions = re.findall(r'"(\w+)":', text.partition('"cmd":')[2])
-        function = next((name for name in functions if name not in {"function", "filter", "cmd"}), "")
-        return f"{classifier.group(1) if classifier else ''} {function}".strip()
-    return next((name for name in _NAMES if f'"{name}"' in text), text.strip())
