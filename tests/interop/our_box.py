@@ -61,7 +61,7 @@ class OurBox(JsonPeer):
         """Trust a controllable system, and dial it when its place is given or announced."""
         await self.call("pair", ski=partner.ski, address=partner.address, port=partner.port)
 
-    async def ready(self, ski: str, since: int = 0, timeout_s: float = 15.0) -> None:
+    async def ready(self, ski: str, since: int = 0, timeout_s: float = 30.0) -> None:
         """Wait until the partner can be written."""
         await self.wait_for("system_ready", timeout_s, since, ski=ski)
 

@@ -20,6 +20,7 @@ from tests.soak_eebus.rounds import FULL
 pytestmark = [pytest.mark.interop, pytest.mark.netns]
 
 PORT = 4712
+_SEEN_WITHIN_S = 30.0
 _BACK_WITHIN_S = 60.0
 _GO_NOTICES_WITHIN_S = 110.0
 """After the other end of a connection of its own lost its power, that stack waits for its ping."""
@@ -91,8 +92,8 @@ async def test_four_hosts_find_their_partners_and_a_stranger_commands_nobody(
     async def box_sees_all() -> bool:
         return set((await street.our_box.status()).discovered) == street.skis - {street.our_box.ski}
 
-    await until(ours_sees_all)
-    await until(box_sees_all)
+    await until(ours_sees_all, _SEEN_WITHIN_S)
+    await until(box_sees_all, _SEEN_WITHIN_S)
     for program in (street.go_box, street.go_house):
         others = street.skis - {program.ski}
         await program.wait_for("visible", services=lambda found: others <= {one["ski"] for one in found})  # noqa: B023
@@ -100,8 +101,8 @@ async def test_four_hosts_find_their_partners_and_a_stranger_commands_nobody(
     stranger = await go("stranger", network.host("stranger", "10.77.0.9"))
     wanted = [Partner(street.our_house.ski), Partner(street.our_box.ski), Partner(street.go_house.ski)]
     await stranger.start(port=PORT, mdns=True, partners=wanted)
-    await street.our_house.wait_for("PairingRequested", ski=stranger.ski)
-    await street.our_box.wait_for("pairing_request", ski=stranger.ski)
+    await street.our_house.wait_for("PairingRequested", _SEEN_WITHIN_S, ski=stranger.ski)
+    await street.our_box.wait_for("pairing_request", _SEEN_WITHIN_S, ski=stranger.ski)
     assert (await street.our_house.view()).pairing_requests == (stranger.ski,)
     assert (await street.our_house.view()).connected == (street.go_box.ski,)
     with pytest.raises(PeerError, match="no partner serves"):
@@ -125,7 +126,7 @@ async def test_hosts_that_vanish_and_come_back_elsewhere_are_found_again(
     async def forgets_who_said_goodbye() -> bool:
         return set((await street.our_box.status()).discovered) == remembering
 
-    await until(forgets_who_said_goodbye)
+    await until(forgets_who_said_goodbye, _SEEN_WITHIN_S)
     street.our_house_host.set_address("10.77.0.33")
     street.go_house_host.set_address("10.77.0.55")
     for host in (street.our_house_host, street.go_house_host):

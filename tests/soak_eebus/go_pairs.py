@@ -65,9 +65,9 @@ class GoPair(ABC, Generic[Ours, Theirs]):
     async def wait_for_request(self) -> None:
         """Wait until the side that is dialled has a pairing request of the other one."""
         if self.we_dial:
-            await self.theirs.wait_for("pairing", state="received_pairing_request")
+            await self.theirs.wait_for("pairing", START_TIMEOUT_S, state="received_pairing_request")
         else:
-            await self.ours.wait_for(self._request_event, ski=self.theirs.ski)
+            await self.ours.wait_for(self._request_event, START_TIMEOUT_S, ski=self.theirs.ski)
 
     async def decide(self) -> None:
         """The side that is dialled accepts the other one."""
@@ -161,7 +161,7 @@ class OurHouse(GoPair[HousePeer, GoPeer]):
         await self.ours.accept(self.theirs.ski)
 
     async def ready(self) -> None:
-        await self.theirs.ready_to_control(self.ours.ski)
+        await self.theirs.ready_to_control(self.ours.ski, timeout_s=START_TIMEOUT_S)
 
     async def _launch_theirs(self) -> None:
         self.theirs = await GoPeer.launch_go(
@@ -195,7 +195,7 @@ class OurSteuerbox(GoPair[OurBox, GoHouse]):
         await self.ours.pair(Partner(self.theirs.ski))
 
     async def ready(self) -> None:
-        await self.ours.ready(self.theirs.ski)
+        await self.ours.ready(self.theirs.ski, timeout_s=START_TIMEOUT_S)
 
     async def _launch_theirs(self) -> None:
         self.theirs = await GoHouse.launch_go(
