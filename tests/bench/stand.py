@@ -63,6 +63,8 @@ class Round:
     listening_s: float
     first_write_ms: float
     all_confirmed_ms: float
+    processor_ms: float
+    """Of the gateway's event loop, until all devices hold the limit."""
 
 
 class Stand:
@@ -113,9 +115,11 @@ class Stand:
         listening_s = await self._start()
         await self._until_free(since)
         position = (await self._devices.call("requests", since=10**9))["next"]
+        before_ms = self._processor_ms()
         written = await self._box.limit("consumption", 0)
         assert written.accepted, written
         await self._until_all_hold(0)
+        processor_ms = self._processor_ms() - before_ms
         await asyncio.sleep(0.5)
         requests = (await self._devices.call("requests", since=position))["requests"]
         told: dict[tuple[int, int], int] = {}
@@ -130,6 +134,7 @@ class Stand:
             listening_s,
             (min(told.values()) - written.sent_ns) / NS_PER_MS,
             (max(confirmed.values()) - written.sent_ns) / NS_PER_MS,
+            processor_ms,
         )
 
     async def _start(self) -> float:
@@ -168,6 +173,10 @@ class Stand:
         before_s = self._spent_s()
         await asyncio.sleep(IDLE_S)
         return 100.0 * (self._spent_s() - before_s) / IDLE_S
+
+    def _processor_ms(self) -> float:
+        """Time that its main thread was on a processor, in nanoseconds there."""
+        return int(Path(f"/proc/{self.gateway.pid}/schedstat").read_text().split()[0]) / NS_PER_MS
 
     def _spent_s(self) -> float:
         return float(sum(psutil.Process(self.gateway.pid).cpu_times()[:2]))
