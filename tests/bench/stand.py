@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from tests.interop.gateway_peer import PROJECT, Gateway
 from tests.interop.go_peer import GoPeer, Partner
 from tests.interop.json_peer import JsonPeer
 from tests.interop.netns import Host, Network
+from tests.waiting import Stopwatch
 
 BOX, HOUSE = "10.77.0.2", "10.77.0.3"
 PORT = 4712
@@ -61,6 +61,7 @@ class Round:
     """What one fresh start of the gateway and one limit of 0 W showed."""
 
     listening_s: float
+    """Without the time in which others had the cores."""
     first_write_ms: float
     all_confirmed_ms: float
     processor_ms: float
@@ -139,14 +140,14 @@ class Stand:
 
     async def _start(self) -> float:
         """Start the gateway; tell how long it took until it could be dialled."""
-        began = time.monotonic()
-        starting = asyncio.create_task(Gateway.run(self._folder, self._host))
+        stopwatch = Stopwatch()
+        self.gateway = await Gateway.launch(self._folder, self._host)
+        stopwatch.follow(self.gateway.pid)
         while not await _listens(self._host):
-            if starting.done():
-                await starting  # it may have ended with a complaint
+            self.gateway.check_running()
             await asyncio.sleep(0.01)
-        listening_s = time.monotonic() - began
-        self.gateway = await starting
+        listening_s = stopwatch.took_s
+        await self.gateway.until_answering()
         return listening_s
 
     async def _until_free(self, since: int) -> None:

@@ -77,14 +77,19 @@ class Gateway:
     @classmethod
     async def run(cls, folder: Path, host: Host) -> Self:
         """Start it and wait until it answers."""
+        gateway = await cls.launch(folder, host)
+        await gateway.until_answering()
+        return gateway
+
+    @classmethod
+    async def launch(cls, folder: Path, host: Host) -> Self:
+        """Start it."""
         command = host.command(sys.executable, "-m", "hems", "run", "--config", str(folder / "hems.yaml"))
         with (folder / "gateway.log").open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 *command, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, cwd=PROJECT
             )
-        gateway = cls(folder, host, process)
-        await gateway._until_answering()
-        return gateway
+        return cls(folder, host, process)
 
     @property
     def pid(self) -> int:
@@ -142,13 +147,18 @@ class Gateway:
         async with asyncio.timeout(15):
             await self._process.wait()
 
-    async def _until_answering(self) -> None:
-        async with asyncio.timeout(15):
+    def check_running(self) -> None:
+        """Complain with what it wrote when it has ended."""
+        assert self._process.returncode is None, self.log
+
+    async def until_answering(self) -> None:
+        """Wait until its local API answers."""
+        async with asyncio.timeout(30):
             while True:
                 try:
                     await self.status()
                 except GatewayNotRunning:
-                    assert self._process.returncode is None, self.log
+                    self.check_running()
                     await asyncio.sleep(0.05)
                 else:
                     return

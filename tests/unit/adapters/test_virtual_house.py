@@ -4,7 +4,7 @@ import itertools
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.simulated.battery import Battery
@@ -322,6 +322,7 @@ def _day(seed: int, step_s: float) -> list[object]:
     return [names, house.faults, house.truth().draws_w, house.house.imported_wh]
 
 
+@settings(max_examples=25)
 @given(st.integers(0, 10_000))
 def test_a_seed_gives_the_same_house_and_the_same_day(seed: int) -> None:
     assert _day(seed, 4.0) == _day(seed, 4.0)
