@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 from adapters.context import Sleep
 from adapters.simulated.battery import Battery
@@ -40,13 +41,14 @@ def random_house(
     *,
     duration_s: float = 7_200.0,
     mishaps: int = 6,
-    plug_in_solar: bool = False,
+    imperfect: bool = False,
     sleep: Sleep = asyncio.sleep,
 ) -> VirtualHouse:
     """Build house number `seed`, with up to `mishaps` faults within `duration_s` from now.
 
-    It has one to three wallboxes, mostly a heat pump, a battery and PV, and mostly a meter. `plug_in_solar`:
-    some with PV and a meter have more of it that nobody can tell anything.
+    It has one to three wallboxes, mostly a heat pump, a battery and PV, and mostly a meter. `imperfect`:
+    some with PV and a meter have more of it that nobody can tell anything, and some devices take more than
+    they are told.
     """
     chance = random.Random(seed)
     house = House(
@@ -71,9 +73,19 @@ def random_house(
     names = [device.name for device in devices] + ([METER] if meter is not None else [])
     start_s = clock.monotonic()
     faults = [_mishap(chance, names, start_s, duration_s) for _ in range(chance.randint(0, mishaps))]
-    if plug_in_solar and house.inverters and meter is not None and chance.random() < 0.4:
-        house.plug_in_solar = Inverter(nameplate_w=chance.choice((800.0, 2_000.0, 5_000.0)))
+    if imperfect:
+        _spoil(house, devices, meter, chance)
     return VirtualHouse(house, devices, meter, clock, sleep=sleep, faults=faults)
+
+
+def _spoil(
+    house: House, devices: Sequence[VirtualDevice], meter: VirtualMeter | None, chance: random.Random
+) -> None:
+    if house.inverters and meter is not None and chance.random() < 0.7:
+        house.plug_in_solar = Inverter(nameplate_w=chance.choice((800.0, 5_000.0, 10_000.0)))
+    for device in devices:
+        if device.habits.measures_power and chance.random() < 0.3:
+            device.habits = replace(device.habits, overshoot=chance.uniform(0.0, 0.1))
 
 
 def _wallbox(chance: random.Random) -> Wallbox:

@@ -36,7 +36,7 @@ class Habits:
     `effect_s`: time from a write until it begins to follow. `answer_s`: time for each answer. `write_gap_s`:
     a write closer than that to the last one is refused. `fallback`: what it holds when nobody has asked it
     for so long. `refresh_s`, `rest_s`: what its capabilities ask for. `measures_power`: whether it tells its
-    own power. `clip_w`: the floor of `Fault.CLIP`.
+    own power. `clip_w`: the floor of `Fault.CLIP`. `overshoot`: by which part it takes more than told.
     """
 
     effect_s: float = 1.0
@@ -46,6 +46,7 @@ class Habits:
     refresh_s: float | None = None
     rest_s: float = 0.0
     measures_power: bool = True
+    overshoot: float = 0.0
     clip_w: float = 3_000.0
 
 
@@ -248,7 +249,8 @@ class VirtualDevice(ABC):
         if fallback is not None and self.in_fallback(now):
             self._follow(fallback.power_w)
         else:
-            self._follow(self._followed_w)
+            followed_w = self._followed_w
+            self._follow(None if followed_w is None else followed_w * (1.0 + self.habits.overshoot))
 
     def _present_house(self) -> Surroundings:
         assert self._house is not None, "a virtual device belongs to a house"

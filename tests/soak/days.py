@@ -269,7 +269,7 @@ async def _live_through(seed: int, pace_s: float) -> Outcome:
     chance = random.Random(seed)
     clock = DayClock()
     start_s = clock.monotonic()
-    house = random_house(seed, clock, duration_s=DAY_S, mishaps=4, plug_in_solar=True, sleep=asyncio.sleep)
+    house = random_house(seed, clock, duration_s=DAY_S, mishaps=4, imperfect=True, sleep=asyncio.sleep)
     strategy = chance.choice(list(Strategy))
     outcome = Outcome(seed)
     day = _Day(seed, house, clock, strategy, outcome, start_s, _schedule(chance, start_s))

@@ -247,12 +247,12 @@ def test_a_battery_that_takes_no_more_is_offered_little_and_seldom() -> None:
             house.limit(0.0, Basis.FEED_IN)
             await asyncio.sleep(FULLY_WITHIN_S)
             longest_s, now_s, fed_in_ws = 0.0, 0.0, 0.0
-            for _ in range(36_000):
-                await asyncio.sleep(0.1)
-                now_s = now_s + 0.1 if fed_in_w(house) > 1.0 else 0.0
+            for _ in range(3600):
+                await asyncio.sleep(0.5)
+                now_s = now_s + 0.5 if fed_in_w(house) > 1.0 else 0.0
                 longest_s = max(longest_s, now_s)
-                fed_in_ws += 0.1 * fed_in_w(house)
+                fed_in_ws += 0.5 * fed_in_w(house)
             assert longest_s <= 30.0
-            assert fed_in_ws / 3600.0 < 10.0
+            assert 0.0 < fed_in_ws / 3600.0 < 5.0
 
     run(scenario())
