@@ -170,6 +170,10 @@ class CreditTracker:
         self._least_w = math.inf
 
 
+_JUST_BELOW_W = 1e-3
+"""More than what counts as the same power when steps are rounded."""
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """How much of a device's power a budget counts.
@@ -211,7 +215,7 @@ class Part:
         if not self.weight:
             return math.inf
         on_all_w = counted_w / self.weight
-        return on_all_w if on_all_w >= self.from_w else math.nextafter(self.from_w, 0.0)
+        return on_all_w if on_all_w >= self.from_w else self.from_w - _JUST_BELOW_W
 
 
 @dataclass(frozen=True, slots=True)
