@@ -35,6 +35,8 @@ REAL_PACE_S, IDLE_PACE_S = 1.0, 20.0
 """How often control looks: as in a real house around events, rarely while nothing is in force."""
 QUICK_PACE_S = 20.0
 """The pace between events while a limit is in force, for days that must take little time."""
+METERED_PACE_S = 4.0
+"""The pace at which readings of the meter are still trusted: only it shows generation that is not ours."""
 BUSY_S, BUSY_AFTER_FAULT_S = 40.0, 12.0
 REACTION_S = 30.0
 """Longest time for which the true flow may lie above a limit (EEG: 30 s), at the real pace."""
@@ -176,6 +178,13 @@ class _Day:
         self._compare("draw", self.drawing, draw_w, min(max(0.0, grid_w), drawn_w), now)
         self._compare("feed-in", self.feeding, feed_w, min(-grid_w, (feed_w or 0.0) + made_w), now)
 
+    def calm_pace_s(self, limited_pace_s: float) -> float:
+        """How often control looks while nothing happens."""
+        if self.limit_w(Basis.FEED_IN) is not None and self.house.house.plug_in_solar is not None:
+            return min(limited_pace_s, METERED_PACE_S)
+        limited = any(ceiling.value_w is not None for ceiling in self.limits.values())
+        return limited_pace_s if limited else IDLE_PACE_S
+
     def limit_w(self, basis: Basis) -> float | None:
         ceiling = self.limits.get(basis)
         return None if ceiling is None else ceiling.value_w
@@ -293,8 +302,7 @@ async def _pass_time(day: _Day, limited_pace_s: float) -> None:
             _, what, value_w = day.moments.pop(0)
             await day.happen(what, value_w)
         busy = any(at_s <= now < until_s for at_s, until_s in busy_s)
-        limited = any(ceiling.value_w is not None for ceiling in day.limits.values())
-        day.pace_s = REAL_PACE_S if busy else limited_pace_s if limited else IDLE_PACE_S
+        day.pace_s = REAL_PACE_S if busy else day.calm_pace_s(limited_pace_s)
         hems.control.loop.CYCLE_S = hems.control.runner.POLL_S = day.pace_s
         coming_s = min((at_s - now for at_s, _ in busy_s if at_s > now), default=day.pace_s)
         await asyncio.sleep(min(day.pace_s, coming_s))
