@@ -213,6 +213,16 @@ async def test_limits_reach_the_registers_within_one_second_and_are_read_back(se
     assert await setting.gateway.limit("production") == Limit("limited", 3000, "grid_operator", "LPP-904")
 
 
+async def until_a_heartbeat_is_heard(gateway: Gateway) -> None:
+    """Wait for one that is less than a second old."""
+
+    def is_fresh(status: dict[str, Any]) -> bool:
+        age_s = status["control_box"]["heartbeat_age_s"]
+        return age_s is not None and age_s < 1.0
+
+    await gateway.wait_until(is_fresh)
+
+
 async def until_measured(setting: Setting, is_so: Any, timeout_s: float = 10.0) -> None:
     """Look at the powers of the house until they are so."""
     async with asyncio.timeout(timeout_s):
@@ -320,7 +330,7 @@ async def test_LPC_912_918_silent_box_brings_the_failsafe_limit_to_the_wallbox_a
     assert (await setting.box.failsafe(consumption_w=5000)).accepted
     await setting.house.wait_for_current(three_phase_current(8000))
     await setting.box.heartbeat(on=True)  # one at once
-    await asyncio.sleep(0.2)
+    await until_a_heartbeat_is_heard(setting.gateway)
     await setting.box.heartbeat(on=False)
     since = setting.house.now
     await asyncio.sleep(118)
@@ -335,7 +345,7 @@ async def test_LPC_912_918_silent_box_brings_the_failsafe_limit_to_the_wallbox_a
     assert not (await setting.box.limit("consumption", 7000)).accepted  # no heartbeat yet: the gate is closed
     assert (await setting.gateway.limit("consumption")).state == "failsafe"
     await setting.box.heartbeat(on=True)
-    await asyncio.sleep(0.2)
+    await until_a_heartbeat_is_heard(setting.gateway)
     assert not (await setting.box.limit("consumption", -1)).accepted
     assert (await setting.gateway.limit("consumption")).state == "unlimited/controlled"  # 918
 
