@@ -58,7 +58,7 @@ class Candidate:
 
     def above(self, power_w: float, top_w: float) -> float | None:
         """The next power that it can hold, up to its `top_w`: the same where any small rise is possible."""
-        if self.feasible is None or power_w >= top_w:
+        if self.feasible is None or power_w >= top_w - NOISE_W:
             return None
         for each in self.feasible.ranges:
             if each.high_w <= power_w:

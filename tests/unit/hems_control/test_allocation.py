@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hems.control.allocation import Allocation, allocate
+from hems.control.allocation import Allocation, Strategy, allocate
 from hems.control.budget import Budget
 from hems.control.candidates import Candidate
 from hems.devices import FeasiblePowers, PowerRange
@@ -111,6 +111,22 @@ def test_a_value_for_one_device_holds_beside_the_sum() -> None:
     candidates = [Candidate("pump", HEAT_PUMP), Candidate("box", WALLBOX_3P)]
     assert powers(allocate([budget(7560.0), direct], candidates)) == [2000.0, 5520.0]
     assert powers(allocate([direct], candidates)) == [2000.0, None]
+
+
+def test_a_top_that_is_missed_by_rounding_is_reached() -> None:
+    """3355.47… W / 5000 · 5000 is a trifle less than 3355.47… W: nothing more can be given."""
+    top_w = 3355.471853852834
+    gap = FeasiblePowers((PowerRange(0.0, 0.0), PowerRange(4140.0, 11_040.0, 69.0)))
+    battery = Candidate(
+        "battery",
+        FeasiblePowers((PowerRange(-5000.0, 5000.0),)),
+        most_useful_w=top_w,
+        nameplate_w=5000.0,
+        turn=2,
+    )
+    boxes = [Candidate(f"box{n}", gap, nameplate_w=11_040.0, turn=1) for n in range(3)]
+    found = allocate([budget(4008.935979544385)], [boxes[0], battery, *boxes[1:]], Strategy.PROPORTIONAL)
+    assert found.of("battery").power_w == pytest.approx(top_w)
 
 
 def test_an_unknown_name_is_an_error() -> None:
