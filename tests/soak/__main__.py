@@ -1,7 +1,7 @@
 """``python -m tests.soak [COUNT] [FIRST]``: live through random days and say what they showed.
 
-Control looks rarely between events, to save time; a day on which a limit was exceeded for longer than the reaction
-time is lived once more with a look each second, as it really is.
+Control looks rarely between events, to save time; a day on which a limit was exceeded for longer than the
+reaction time is lived once more with a look each second, as it really is.
 """
 
 import sys
