@@ -28,8 +28,9 @@ class RulesSettings(Section):
         description="Where a feed-in limit of the Steuerbox holds: at the connection or at the inverters.",
     )
     offer_to_batteries: bool = Field(
-        default=True,
-        description="Where nothing may be fed in: feed in 2 % for seconds so that a battery may store it.",
+        default=False,
+        description="Where nothing may be fed in: feed in 2 % for seconds all the same, so that a battery "
+        "sees a surplus that it can store.",
     )
 
 

@@ -57,7 +57,7 @@ class ControlLoop:
         on_progress: Callable[[Progress], None],
         strategy: Strategy = Strategy.PRIORITY,
         convention: Convention = Convention.HOUSE_FIRST,
-        offer_to_batteries: bool = True,
+        offer_to_batteries: bool = False,
     ) -> None:
         now = clock.monotonic()
         self._clock = clock

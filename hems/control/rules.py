@@ -43,7 +43,7 @@ class HouseRules:
     strategy: Strategy = Strategy.PRIORITY
     convention: Convention = Convention.HOUSE_FIRST
     traits: Mapping[str, Traits] = field(default_factory=dict)
-    offer_to_batteries: bool = True
+    offer_to_batteries: bool = False
 
     def of(self, name: str) -> Traits:
         """The traits of one device."""

@@ -187,7 +187,7 @@ class House:
         convention: Convention = Convention.HOUSE_FIRST,
         traits: Traits | None = None,
         ranks: Mapping[str, int] | None = None,
-        offer_to_batteries: bool = True,
+        offer_to_batteries: bool = False,
         meter_shows: Callable[[MeterSample], MeterSample] = lambda sample: sample,
     ) -> None:
         self.devices = {d.name: d for d in devices}

@@ -202,12 +202,12 @@ def test_a_battery_charges_first_before_the_sun_is_cut() -> None:
     run(scenario())
 
 
-def test_a_battery_charges_first_also_where_nothing_may_be_fed_in() -> None:
-    """It is shown 2 % of the inverter's type plate at a time, which it takes within seconds."""
+def test_a_battery_may_charge_first_also_where_nothing_may_be_fed_in() -> None:
+    """Where the household chooses so: it is shown 2 % of the inverter's type plate at a time, which it takes."""
 
     async def scenario() -> None:
         south, battery = plant("south", 9000.0), stored()
-        house = House([south, battery], house_w=500.0)
+        house = House([south, battery], house_w=500.0, offer_to_batteries=True)
         async with running(house):
             await house.watch(1.0)
             house.limit(0.0, Basis.FEED_IN)
@@ -225,10 +225,12 @@ def test_a_battery_charges_first_also_where_nothing_may_be_fed_in() -> None:
     run(scenario())
 
 
-def test_a_household_may_choose_that_nothing_is_offered_to_batteries() -> None:
+def test_nothing_is_offered_to_batteries_unless_the_household_chooses_so() -> None:
+    """0 W are 0 W, also where a battery stays empty for it."""
+
     async def scenario() -> None:
         south, battery = plant("south", 9000.0), stored()
-        house = House([south, battery], house_w=500.0, offer_to_batteries=False)
+        house = House([south, battery], house_w=500.0)
         async with running(house), storing(house, south, battery):
             house.limit(0.0, Basis.FEED_IN)
             await asyncio.sleep(FULLY_WITHIN_S)
@@ -242,7 +244,7 @@ def test_a_household_may_choose_that_nothing_is_offered_to_batteries() -> None:
 def test_a_battery_that_takes_no_more_is_offered_little_and_seldom() -> None:
     async def scenario() -> None:
         south, battery = plant("south", 9000.0), stored(most_w=0.0)
-        house = House([south, battery], house_w=500.0)
+        house = House([south, battery], house_w=500.0, offer_to_batteries=True)
         async with running(house), storing(house, south, battery):
             house.limit(0.0, Basis.FEED_IN)
             await asyncio.sleep(FULLY_WITHIN_S)
