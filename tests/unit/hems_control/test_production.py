@@ -203,7 +203,7 @@ def test_a_battery_charges_first_before_the_sun_is_cut() -> None:
 
 
 def test_a_battery_may_charge_first_also_where_nothing_may_be_fed_in() -> None:
-    """Where the household chooses so: it is shown 2 % of the inverter's type plate at a time, which it takes."""
+    """Where the household chooses so: it is shown 2 % of the type plate at a time, which it takes."""
 
     async def scenario() -> None:
         south, battery = plant("south", 9000.0), stored()
