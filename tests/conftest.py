@@ -1,6 +1,7 @@
 """Settings of all tests."""
 
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,13 @@ settings.load_profile("steady")
 
 _COMPUTING = {Path(__file__).parent / name for name in ("unit", "fuzz")}
 """Where tests wait for nothing but the processor; all others mostly wait for real programs and protocols."""
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A folder with a short name: the path of a Unix socket has room for some hundred bytes only."""
+    with tempfile.TemporaryDirectory(prefix="hems-") as name:
+        yield Path(name)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -19,9 +19,9 @@ _CASES = (
 )
 
 
-async def test_official_cases_pass_on_both_programs_over_real_sockets(tmp_path: Path) -> None:
+async def test_official_cases_pass_on_both_programs_over_real_sockets(short_folder: Path) -> None:
     jobs = jobs_of([catalogue()[case_id] for case_id in _CASES], STANDS)
     assert {job.device for job in jobs} == {"hems run", "hems steuerbox"}
-    results = await run_jobs(jobs, STANDS, 2, tmp_path, lambda *_told: None)
+    results = await run_jobs(jobs, STANDS, 2, short_folder, lambda *_told: None)
     verdicts = {result.entry.id: (result.verdict, reason_of(result)) for result in results}
     assert verdicts == dict.fromkeys(_CASES, (Verdict.PASSED, ""))

@@ -5,8 +5,6 @@ import os
 import re
 import signal
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
@@ -27,13 +25,6 @@ async def _start(folder: Path, *arguments: str) -> asyncio.subprocess.Process:
         cwd=ROOT,
         env={**os.environ, "TMPDIR": str(folder)},
     )
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A folder with a short name: the path of a Unix socket has room for some hundred bytes only."""
-    with tempfile.TemporaryDirectory(prefix="demo-") as name:
-        yield Path(name)
 
 
 def _children(process: asyncio.subprocess.Process) -> list[psutil.Process]:
@@ -63,8 +54,8 @@ async def _end(process: asyncio.subprocess.Process, children: list[psutil.Proces
 
 
 @pytest.mark.slow
-async def test_the_first_minute_shows_every_step_with_its_reason(folder: Path) -> None:
-    process = await _start(folder, "--short")
+async def test_the_first_minute_shows_every_step_with_its_reason(short_folder: Path) -> None:
+    process = await _start(short_folder, "--short")
     assert process.stdout is not None
     told = (await asyncio.wait_for(process.stdout.read(), 90.0)).decode()
     assert await process.wait() == 0, told
@@ -92,19 +83,21 @@ async def test_the_first_minute_shows_every_step_with_its_reason(folder: Path) -
 
 
 @pytest.mark.parametrize("after_s", [0.25, 0.6, 1.2, 3.0])
-async def test_ctrl_c_ends_it_at_any_moment_without_traceback_or_orphan(folder: Path, after_s: float) -> None:
-    process = await _start(folder)
+async def test_ctrl_c_ends_it_at_any_moment_without_traceback_or_orphan(
+    short_folder: Path, after_s: float
+) -> None:
+    process = await _start(short_folder)
     await asyncio.sleep(after_s)
     children = _children(process)
     process.send_signal(signal.SIGINT)
     await asyncio.sleep(0.05)
     if process.returncode is None:
         process.send_signal(signal.SIGINT)  # impatient people press it twice
-    await _end(process, children, folder)
+    await _end(process, children, short_folder)
 
 
-async def test_a_killed_demo_leaves_no_process_behind(folder: Path) -> None:
-    process = await _start(folder)
+async def test_a_killed_demo_leaves_no_process_behind(short_folder: Path) -> None:
+    process = await _start(short_folder)
     children = await _both_simulators(process)
     process.kill()
     await process.wait()

@@ -33,6 +33,14 @@ async def show(client: Client, states: dict[str, str], *, retain: bool = False) 
         await client.publish(f"io/{name}", state, qos=1, retain=retain)
 
 
+async def show_until(client: Client, states: dict[str, str], is_so: Callable[[], bool]) -> None:
+    """Repeat states, as a module does that nobody may have heard yet."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not is_so():
+            await show(client, states)
+            await asyncio.sleep(0.1)
+
+
 def with_relays(path: Path, wiring: str, names: str, *, inputs: str = "", more: str = "") -> Path:
     topics = ", ".join(f"{name}: {{topic: io/{name}}}" for name in names.split())
     path.write_text(
@@ -67,6 +75,7 @@ def until(gateway: RunningGateway, consumption: Shown, production: Shown | None 
 
 
 FOUR, QUICK = "w4 w3 s2 s1", "{unreadable_after_s: 1}"
+RESTING = dict.fromkeys(FOUR.split(), "off")
 FREE, DIMMED, STANDIN = (None, "grid_operator"), (4200.0, "grid_operator"), (4200.0, "self_imposed")
 
 
@@ -80,8 +89,7 @@ async def test_four_contacts_a_dead_module_and_a_broker_that_restarts(tmp_path: 
             gateway = run.gateway
             await eventually(until(gateway, STANDIN))
             async with module(mosquitto.port) as client:
-                await show(client, {"w4": "off", "w3": "off", "s2": "off", "s1": "off"})
-                await eventually(until(gateway, FREE, FREE))
+                await show_until(client, RESTING, until(gateway, FREE, FREE))
                 await show(client, {"w4": "on", "s2": "on", "s1": "on"})
                 await eventually(until(gateway, DIMMED, (3000.0, "grid_operator")))
                 await show(client, {"w4": "off", "s2": "off"})
@@ -100,8 +108,7 @@ async def test_four_contacts_a_dead_module_and_a_broker_that_restarts(tmp_path: 
                 await asyncio.to_thread(mosquitto.start)
             async with module(mosquitto.port) as client:
                 await eventually(lambda: "nothing was heard on io/w4" in str(gateway.status()["warnings"]))
-                await show(client, {"w4": "off", "w3": "off", "s2": "off", "s1": "off"})
-                await eventually(until(gateway, FREE, FREE))
+                await show_until(client, RESTING, until(gateway, FREE, FREE))
 
 
 async def test_what_the_broker_retains_is_no_release_before_the_module_says_so(tmp_path: Path) -> None:
@@ -128,7 +135,7 @@ async def test_a_pulse_outlives_a_kill_where_the_settings_say_so(tmp_path: Path)
             await first.end(signal.SIGKILL)
         async with running_gateway(path) as run:
             assert shown(run.gateway.status())[0] is None
-            await _repeat_rest(client, until(run.gateway, FREE))
+            await show_until(client, {"dim": "off", "release": "off"}, until(run.gateway, FREE))
             await show(client, {"dim": "on"})
             await show(client, {"dim": "off"})
             await eventually(until(run.gateway, DIMMED))
@@ -140,14 +147,6 @@ async def _until(process: GatewayProcess, expected: Shown) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while shown(await process.call("GET", "/status")) != expected:  # noqa: ASYNC110  # it is asked anew
             await asyncio.sleep(0.05)
-
-
-async def _repeat_rest(client: Client, is_so: Callable[[], bool]) -> None:
-    """Let the module repeat that its contacts rest, as one does that nobody may have heard yet."""
-    async with asyncio.timeout(PATIENCE_S):
-        while not is_so():
-            await show(client, {"dim": "off", "release": "off"})
-            await asyncio.sleep(0.1)
 
 
 async def _pulse_until(process: GatewayProcess, client: Client, name: str, expected: Shown) -> None:
