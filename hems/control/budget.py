@@ -238,13 +238,7 @@ class Budget:
         """How it counts a device."""
         if self.devices is not None and name not in self.devices:
             return Part(0.0)
-        return Part(self.weight(name), *self.switching.get(name, (0.0, 0.0)))
-
-    def weight(self, name: str) -> float:
-        """The part of a device's power that counts; 0 for a device that it does not cover."""
-        if self.devices is not None and name not in self.devices:
-            return 0.0
-        return self.weights.get(name, 1.0)
+        return Part(self.weights.get(name, 1.0), *self.switching.get(name, (0.0, 0.0)))
 
 
 @dataclass(frozen=True, slots=True)

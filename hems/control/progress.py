@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from hems.control.budget import Budget
+from hems.control.budget import Budget, Part
 from hems.control.execution import LaneView, Obedience
 from hems.devices import Direction, MeterSample
 from hems.limits.ceilings import Basis, Ceiling
@@ -73,7 +73,7 @@ class ProgressTracker:
         reason = Reason("first_write", f"{name} is told {told}", {"device": name, "power_w": power_w})
         steps = []
         for track in self._tracks.values():
-            if track.budget.weight(name) > 0.0:
+            if track.budget.part(name).covers:
                 steps += track.reach(Milestone.FIRST_WRITE, reason, now)
         return steps
 
@@ -122,7 +122,7 @@ class _Track:
         ]
 
     def _covered(self, evidence: Evidence) -> list[LaneView]:
-        return [view for view in evidence.views if self.budget.weight(view.name) > 0.0]
+        return [view for view in evidence.views if self.budget.part(view.name).covers]
 
     def _shown(self, evidence: Evidence, since_s: float | None) -> "_Shown | None":
         """What measurements show; None while they show nothing, or are older than the beginning."""
@@ -132,7 +132,7 @@ class _Track:
                 return None
             return _Shown("fed in", max(0.0, -meter.power_w), self._ceiling.value_w or 0.0)
         covered = self._covered(evidence)
-        taken_w = _taken([(view, self.budget.weight(view.name)) for view in covered], since_s)
+        taken_w = _taken([(view, self.budget.part(view.name)) for view in covered], since_s)
         return None if taken_w is None else _Shown("measured at", taken_w, self.budget.allowed_w)
 
 
@@ -154,23 +154,23 @@ class _Shown:
 _HELD = frozenset({Obedience.CONFIRMED, Obedience.EFFECTIVE})
 
 
-def _taken(weighted: Sequence[tuple[LaneView, float]], since_s: float | None) -> float | None:
+def _taken(counted: Sequence[tuple[LaneView, Part]], since_s: float | None) -> float | None:
     """What devices take by measurement; None for no devices, or while one was not read since then.
 
     A device that never measures counts with the most that it may take; one out of reach proves nothing.
     """
-    if not weighted:
+    if not counted:
         return None
     total_w = 0.0
-    for view, weight in weighted:
+    for view, part in counted:
         if since_s is not None and view.obedience is Obedience.UNREACHABLE:
             return None
         if view.measured_w is None:
-            total_w += weight * view.charge_w
+            total_w += part.counted_w(view.charge_w)
         elif since_s is not None and (view.measured_at_s is None or view.measured_at_s < since_s):
             return None
         else:
-            total_w += weight * view.measured_w
+            total_w += part.counted_w(view.measured_w)
     return total_w
 
 

@@ -213,7 +213,7 @@ class Side:
         why = None
         if told is not None:
             others = [each for each in views.values() if each.name != name]
-            covering = [b for b in self._budgets if b.weight(name) > 0.0]
+            covering = [b for b in self._budgets if b.part(name).covers]
             why = explain(
                 told, core.capabilities, covering, others, self.direction, self._gauge.credit_reason
             )

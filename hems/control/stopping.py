@@ -25,10 +25,10 @@ def bound_at_stop(
         if ceiling.kind is CeilingKind.USER:
             continue
         budget = budget_of(ceiling, situation)
-        counted_w = {name: budget.weight(name) * power_w for name, power_w in nameplates_w.items()}
+        counted_w = {name: budget.part(name).counted_w(power_w) for name, power_w in nameplates_w.items()}
         if ceiling.basis in PROTECTING and sum(counted_w.values()) <= _left_unwatched_w(ceiling):
             continue
-        bound |= {name: ceiling for name in nameplates_w if budget.weight(name) > 0.0 and name not in bound}
+        bound |= {name: ceiling for name in nameplates_w if budget.part(name).covers and name not in bound}
     return bound
 
 

@@ -32,7 +32,7 @@ def explain(
     binding = _binding(told, covering)
     limit_w, credit_w = (binding.reason.values.get(key) for key in ("limit_w", "credit_w"))
     parts = [str(binding.reason.values.get("cause", "")) or _limit(binding)]
-    parts += [_other(view) for view in others if binding.weight(view.name) > 0.0]
+    parts += [_other(view) for view in others if binding.part(view.name).covers]
     if credit_w is not None:
         parts.append(_credit(float(credit_w), direction, credit_reason))
     parts.append(_step(told.reason))

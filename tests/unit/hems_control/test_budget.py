@@ -227,7 +227,7 @@ def test_pro_rata_allows_the_draw_whose_part_of_the_import_is_the_limit(
 def test_a_limit_for_all_controllable_devices_is_shared_by_those_behind_the_energy_management() -> None:
     situation = Situation(sharing=frozenset({"pump", "box"}))
     (budget,) = budgets(Direction.CONSUMPTION, [ceiling(7560.0)], situation)
-    assert [budget.weight(name) for name in ("pump", "box", "direct")] == [1.0, 1.0, 0.0]
+    assert [budget.part(name).weight for name in ("pump", "box", "direct")] == [1.0, 1.0, 0.0]
 
 
 def test_protection_leaves_what_the_house_does_not_take_and_covers_every_device() -> None:
@@ -236,7 +236,7 @@ def test_protection_leaves_what_the_house_does_not_take_and_covers_every_device(
         credit_w=9000.0, headroom_w={Basis.CONNECTION: 15_000.0}, sharing=frozenset({"box"})
     )
     (budget,) = budgets(Direction.CONSUMPTION, [fuse], situation)
-    assert (budget.allowed_w, budget.weight("heater")) == (15_000.0, 1.0)
+    assert (budget.allowed_w, budget.part("heater").weight) == (15_000.0, 1.0)
 
 
 def test_a_phase_counts_the_part_of_each_device_on_it_and_unbalance_only_single_phase_devices() -> None:
@@ -244,8 +244,8 @@ def test_a_phase_counts_the_part_of_each_device_on_it_and_unbalance_only_single_
     phase = ceiling(8050.0, Basis.PHASE_2, source="fuse/2")
     unbalance = ceiling(4600.0, Basis.UNBALANCE_2, source="unbalance/2")
     first, second = budgets(Direction.CONSUMPTION, [phase, unbalance], Situation(spread=spread))
-    assert [first.weight(name) for name in ("car", "pump")] == [1.0, pytest.approx(1 / 3)]
-    assert [second.weight(name) for name in ("car", "pump")] == [1.0, 0.0]
+    assert [first.part(name).weight for name in ("car", "pump")] == [1.0, pytest.approx(1 / 3)]
+    assert [second.part(name).weight for name in ("car", "pump")] == [1.0, 0.0]
 
 
 @given(

@@ -6,6 +6,8 @@ from datetime import UTC, datetime, time
 
 import pytest
 
+from hems.control.budget import Situation
+from hems.control.stopping import bound_at_stop
 from hems.limits.ceilings import Basis, Ceiling, CeilingKind
 from hems.limits.reason import Reason
 from hems.limits.sources.feed_in_cap import FeedInCapSource, Plant
@@ -94,6 +96,16 @@ def test_beside_a_small_fuse_devices_keep_their_set_points_for_nobody_watches_it
 def test_where_all_devices_fit_into_the_fuse_they_are_freed() -> None:
     fuse = protection_ceilings(GridFuse(35.0), START_S)
     assert kept(charging(), *fuse, user_ceiling(4500.0, "a test", START_S)) is None
+
+
+def test_a_box_that_switches_its_phases_is_judged_by_the_one_that_it_may_run_on() -> None:
+    unbalance = next(c for c in protection_ceilings(GridFuse(63.0), START_S) if c.basis is Basis.UNBALANCE_1)
+    on_first = Situation(spread={"car": (1.0, 0.0, 0.0)}, switching={"box": (1, 4140.0)})
+    together = {"car": 3680.0, "box": 11_040.0}
+    assert bound_at_stop([unbalance], on_first, together) == dict.fromkeys(together, unbalance)
+    assert bound_at_stop([unbalance], on_first, {"box": 11_040.0}) == {}
+    on_second = replace(on_first, switching={"box": (2, 4140.0)})
+    assert bound_at_stop([unbalance], on_second, together) == {}
 
 
 def test_a_device_whose_profile_says_so_keeps_its_set_point() -> None:

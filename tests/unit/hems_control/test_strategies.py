@@ -102,7 +102,7 @@ def counted(pot: Budget, name: str, power_w: Fraction) -> Fraction:
     """One that switches its phases runs on one below its least on all; from there on the worse counts."""
     if pot.devices is not None and name not in pot.devices:
         return Fraction(0)
-    on_all = power_w * Fraction(pot.weight(name)).limit_denominator(9)
+    on_all = power_w * Fraction(pot.part(name).weight).limit_denominator(9)
     if name not in pot.switching:
         return on_all
     from_w, on_one = (Fraction(number) for number in pot.switching[name])
@@ -384,7 +384,7 @@ def test_no_strategy_exceeds_any_budget_or_tells_what_a_device_cannot_hold(
     pots = [budget(allowed_w), budget(phase_w, None, **weights)]
     allocation = allocate(pots, candidates, strategy)
     for pot in pots:
-        charged_w = sum(share.charge_w * pot.weight(share.name) for share in allocation.shares)
+        charged_w = sum(share.charge_w * pot.part(share.name).weight for share in allocation.shares)
         assert charged_w <= pot.allowed_w + allocation.overshoot_w + 1e-3
     for candidate, share in zip(candidates, allocation.shares, strict=True):
         assert candidate.feasible is not None
