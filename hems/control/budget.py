@@ -53,8 +53,8 @@ class CreditReading:
 def reading_of(direction: Direction, paired: PairedReading, unmeasured_w: float = 0.0) -> CreditReading:
     """The credit in readings taken together.
 
-    `unmeasured_w`: what inverters without a reading may have made meanwhile, so that it is not taken for
-    generation of others. Unmeasured consumers count zero.
+    `unmeasured_w`: what inverters without a reading may have made meanwhile. It may be what looks like
+    generation of others, but proves nothing of what the house takes. Unmeasured consumers count zero.
     """
     if direction is Direction.CONSUMPTION:
         return CreditReading(
@@ -62,9 +62,10 @@ def reading_of(direction: Direction, paired: PairedReading, unmeasured_w: float 
             most_w=max(0.0, paired.most_w - paired.grid_w),
             taken_s=paired.taken_s,
         )
+    most_w = paired.most_w + paired.grid_w
     return CreditReading(
         least_w=paired.least_w + paired.grid_w,
-        most_w=paired.most_w + paired.grid_w + unmeasured_w,
+        most_w=max(most_w, min(0.0, most_w + unmeasured_w)),
         taken_s=paired.taken_s,
     )
 
@@ -94,7 +95,7 @@ class CreditTracker:
     does not exist, and using it feeds the rise back into itself. So credit grows only from samples that are
     newer than the last rise plus the device's reaction time, only after it was there for the hold time, and
     only to the least that was seen meanwhile. While readings fall, as much again is kept back: a rise hides
-    the next fall from a meter that lags.
+    the next fall from a meter that lags, and while they go on falling the devices are always late.
 
     `without_meter_w`: where it starts, and the most that may be used while nothing is measured.
     """
@@ -104,7 +105,7 @@ class CreditTracker:
         self._without_meter_w = without_meter_w
         self._credit_w = without_meter_w
         self._least_w = math.inf
-        self._recent: deque[tuple[float, float]] = deque()
+        self._recent: deque[CreditReading] = deque()
         self._since_s: float | None = None
         self._reason = _NO_METER
 
@@ -129,7 +130,8 @@ class CreditTracker:
             self._reason = _NO_METER
             return
         self._remember(reading)
-        self._credit_w = min(self._credit_w, reading.most_w)
+        expected_w = max(min(0.0, reading.most_w), reading.most_w - self._coming_loss_w())
+        self._credit_w = min(self._credit_w, expected_w)
         if reading.least_w <= self._credit_w:
             self._restart_hold()
             self._reason = _used(self._credit_w)
@@ -157,12 +159,27 @@ class CreditTracker:
 
     def _lost_lately_w(self) -> float:
         """By how much the readings have fallen: as much may be gone before the next fall can be seen."""
-        highest_w = max(least_w for _, least_w in self._recent)
-        return highest_w - self._recent[-1][1]
+        return max(each.least_w for each in self._recent) - self._recent[-1].least_w
+
+    def _coming_loss_w(self) -> float:
+        """What is likely to be gone when the devices follow: as much as in each half of the time looked at.
+
+        A cloud takes some in both; a kettle takes it in one, and that was all.
+        """
+        newest = self._recent[-1]
+        halves = [newest.taken_s - FALLING_S / 2.0, newest.taken_s - FALLING_S]
+        middle, oldest = (self._at(taken_s) for taken_s in halves)
+        if middle is None or oldest is None:
+            return 0.0
+        return max(0.0, min(oldest.most_w - middle.most_w, middle.most_w - newest.most_w))
+
+    def _at(self, taken_s: float) -> CreditReading | None:
+        """The newest reading that is no younger than that."""
+        return next((each for each in reversed(self._recent) if each.taken_s <= taken_s), None)
 
     def _remember(self, reading: CreditReading) -> None:
-        self._recent.append((reading.taken_s, reading.least_w))
-        while self._recent[0][0] < reading.taken_s - FALLING_S:
+        self._recent.append(reading)
+        while len(self._recent) > 1 and self._recent[1].taken_s <= reading.taken_s - FALLING_S:
             self._recent.popleft()
 
     def _restart_hold(self) -> None:

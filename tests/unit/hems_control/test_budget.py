@@ -86,6 +86,13 @@ def test_other_generation_is_taken_from_what_the_inverters_may_feed_in_down_to_n
     )
 
 
+@pytest.mark.parametrize(("grid_w", "most_w"), [(-533.0, 567.0), (-3000.0, 0.0), (-12_000.0, -900.0)])
+def test_an_unmeasured_inverter_proves_nothing_of_what_the_house_takes(grid_w: float, most_w: float) -> None:
+    """It may be the one that feeds in; what it may not have made is generation of others."""
+    paired = PairedReading(grid_w=grid_w, least_w=1100.0, most_w=1100.0, taken_s=0.0)
+    assert reading_of(Direction.PRODUCTION, paired, 10_000.0).most_w == most_w
+
+
 def test_a_value_for_one_device_gets_no_credit() -> None:
     assert convert(ceiling(4200.0, devices=frozenset({"wallbox"})), Situation(5000.0)).allowed_w == 4200.0
 
@@ -133,6 +140,23 @@ def test_a_loss_counts_at_once() -> None:
     feed(tracker, 3000.0, 0, 30)
     feed(tracker, 500.0, 31, 31)
     assert tracker.credit_w == 500.0
+
+
+def test_what_keeps_falling_is_expected_to_fall_on_while_the_devices_follow() -> None:
+    tracker = CreditTracker()
+    feed(tracker, 5000.0, 0, 40)
+    for second in range(41, 56):
+        feed(tracker, 5000.0 - 200.0 * (second - 40), second, second)
+    assert tracker.credit_w == pytest.approx(2000.0 - 5 * 200.0)
+    feed(tracker, 0.0, 56, 60)
+    assert tracker.credit_w == 0.0
+
+
+def test_what_fell_once_is_not_expected_to_fall_again() -> None:
+    tracker = CreditTracker()
+    feed(tracker, 5000.0, 0, 40)
+    feed(tracker, 3000.0, 41, 60)
+    assert tracker.credit_w == 3000.0
 
 
 def test_a_gap_in_the_surplus_starts_the_wait_again() -> None:
