@@ -38,7 +38,7 @@ run: install
 # Most tests wait for real protocols, so their files run side by side; those that measure times run alone.
 # Exit code 5 of the second run: none of the tests that PYTEST_ARGS chose measures times.
 test: install-dev
-	STRICT=$(STRICT) $(BIN)/python -m pytest -m "not alone" --numprocesses 3 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	STRICT=$(STRICT) $(BIN)/python -m pytest -m "not alone" --numprocesses 4 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 	STRICT=$(STRICT) $(BIN)/python -m pytest -m alone $(PYTEST_ARGS) || test $$? -eq 5
 
 conformance: install
