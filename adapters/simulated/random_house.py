@@ -14,7 +14,13 @@ from adapters.simulated.inverter import Inverter
 from adapters.simulated.surroundings import Household, Sky
 from adapters.simulated.virtual import METER, ScheduledFault, VirtualHouse, VirtualMeter
 from adapters.simulated.virtual_device import BOOT_S, Habits, VirtualDevice
-from adapters.simulated.virtual_kinds import VirtualBattery, VirtualHeatPump, VirtualInverter, VirtualWallbox
+from adapters.simulated.virtual_kinds import (
+    SwitchingWallbox,
+    VirtualBattery,
+    VirtualHeatPump,
+    VirtualInverter,
+    VirtualWallbox,
+)
 from adapters.simulated.wallbox import Car, Wallbox
 from eebus.clock import Clock
 from hems.devices import Fallback
@@ -47,8 +53,8 @@ def random_house(
     """Build house number `seed`, with up to `mishaps` faults within `duration_s` from now.
 
     It has one to three wallboxes, mostly a heat pump, a battery and PV, and mostly a meter. `imperfect`:
-    some with PV and a meter have more of it that nobody can tell anything, and some devices take more than
-    they are told.
+    some with PV and a meter have more of it that nobody can tell anything, some devices take more than they
+    are told, and some wallboxes are switched between one phase and three.
     """
     chance = random.Random(seed)
     house = House(
@@ -75,6 +81,7 @@ def random_house(
     faults = [_mishap(chance, names, start_s, duration_s) for _ in range(chance.randint(0, mishaps))]
     if imperfect:
         _spoil(house, devices, meter, chance)
+        devices = [_with_switch(device, chance) for device in devices]
     return VirtualHouse(house, devices, meter, clock, sleep=sleep, faults=faults)
 
 
@@ -86,6 +93,12 @@ def _spoil(
     for device in devices:
         if device.habits.measures_power and chance.random() < 0.3:
             device.habits = replace(device.habits, overshoot=chance.uniform(0.0, 0.1))
+
+
+def _with_switch(device: VirtualDevice, chance: random.Random) -> VirtualDevice:
+    if isinstance(device, VirtualWallbox) and device.wallbox.car.phases == 3 and chance.random() < 0.4:
+        return SwitchingWallbox(device.name, device.wallbox, device.habits)
+    return device
 
 
 def _wallbox(chance: random.Random) -> Wallbox:

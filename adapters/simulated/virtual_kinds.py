@@ -1,12 +1,15 @@
 """The kinds of devices in the virtual house, each a model behind the device port."""
 
+from dataclasses import replace
+
 from adapters.modbus.conversion import Steps
+from adapters.modbus.phases import Move, PhaseChange
 from adapters.simulated.battery import Battery
 from adapters.simulated.heat_pump import HeatPump
 from adapters.simulated.inverter import Inverter
 from adapters.simulated.virtual_device import Habits, VirtualDevice
 from adapters.simulated.wallbox import LEAST_CURRENT_A, Wallbox
-from hems.devices import Capabilities, Direction, FeasiblePowers, Kind, PowerRange
+from hems.devices import Capabilities, Direction, FeasiblePowers, Kind, PowerRange, Readback
 
 
 class VirtualWallbox(VirtualDevice):
@@ -58,6 +61,60 @@ class VirtualWallbox(VirtualDevice):
 
     def _forget(self) -> None:
         self.wallbox.current_a = 0.0
+
+
+class SwitchingWallbox(VirtualWallbox):
+    """A wallbox with a three-phase car that is switched to one phase where the limit is too low for three."""
+
+    REST_S, DWELL_S = 60.0, 600.0
+
+    def __init__(self, name: str, wallbox: Wallbox, habits: Habits) -> None:
+        super().__init__(name, wallbox, habits)
+        self._change = PhaseChange(self.REST_S, self.DWELL_S)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        on_all, on_one = self._steps_on(self.wallbox.car.phases), self._steps_on(1)
+        from_w = on_all.power_of(LEAST_CURRENT_A)
+        most = on_one.value_at_most(from_w - 1.0)
+        assert most is not None, "one phase takes less than all"
+        below = PowerRange(
+            on_one.power_of(LEAST_CURRENT_A), on_one.power_of(most), on_one.power_of(self._STEP_A)
+        )
+        pause, above = on_all.feasible().ranges
+        described = super().capabilities
+        return replace(
+            described,
+            nameplate_w=on_all.power_of(self.wallbox.hardware_max_a),
+            consumption=FeasiblePowers((pause, below, above)),
+            all_phases_from_w=from_w,
+        )
+
+    def _volts(self) -> float:
+        return self.wallbox.voltage_v * self.wallbox.phases
+
+    def _steps_on(self, phases: int) -> Steps:
+        volts = self.wallbox.voltage_v * phases
+        return Steps(LEAST_CURRENT_A, self.wallbox.hardware_max_a, self._STEP_A, 0.0, volts)
+
+    def _take(self, power_w: float | None, now: float) -> Readback:
+        """What it was told, as far as its phases carry it; or a pause, while they are to be switched."""
+        phases, on_one = self.wallbox.car.phases, self._steps_on(1)
+        on_all = self.wallbox.phases == phases
+        wants_all = power_w is None or power_w >= self._steps_on(phases).power_of(LEAST_CURRENT_A)
+        if power_w is not None and power_w < on_one.power_of(LEAST_CURRENT_A):
+            wants_all = on_all
+        move = self._change.next_move(wants_all, on_all, now)
+        if move is Move.SWITCH:
+            self.wallbox.switch_phases(phases if wants_all else 1)
+            self._change.note_change(now)
+        if move is not Move.RUN:
+            power_w = 0.0
+        elif power_w is None and not on_all:
+            power_w = on_one.power_of(self.wallbox.hardware_max_a)
+        readback = super()._take(power_w, now)
+        self._change.note_pause(self.held_w == 0.0, now)
+        return readback
 
 
 class VirtualHeatPump(VirtualDevice):

@@ -3,18 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from hems.control.budget import (
-    Convention,
-    CreditReading,
-    CreditTracker,
-    Persistence,
-    Situation,
-    reading_of,
-)
+from hems.control.budget import Convention, Situation
+from hems.control.credit import CreditReading, CreditTracker
 from hems.control.headroom import left_of_fuse
 from hems.control.rules import HouseRules
+from hems.control.surplus import HouseBeyondGeneration, generation_beyond_house
 from hems.devices import Direction
-from hems.limits.ceilings import Basis, Ceiling
+from hems.limits.ceilings import Basis, Ceiling, strictest_feed_in
 from hems.limits.reason import Reason
 from hems.metering.measurements import Measurements, PairedReading, Quality
 
@@ -46,7 +41,7 @@ class Gauge:
         self._direction = direction
         self._rules = rules
         self._credit = CreditTracker()
-        self._persistence = Persistence()
+        self._beyond_generation = HouseBeyondGeneration()
         self._generation = CreditTracker()
         self._minus_house = CreditTracker()
         self._headroom: dict[Basis, CreditTracker] = {}
@@ -84,13 +79,20 @@ class Gauge:
         in_force: Iterable[Ceiling],
         frozen_until_s: float,
         now: float,
+        offered_w: float = 0.0,
     ) -> None:
-        """Take the newest readings. `frozen_until_s`: until when they may be mixed by a rise."""
+        """Take the newest readings. `frozen_until_s`: until when they may be mixed by a rise. `offered_w`:
+        what is fed in above the limit for a battery.
+        """
         paired = measurements.paired(self._direction, parties.sharing, now)
-        reading = None if paired is None else self._credit_reading(paired, parties.unmeasured_w)
-        self._credit.update(reading, frozen_until_s=frozen_until_s)
         if self._direction is Direction.PRODUCTION:
+            limit = strictest_feed_in(in_force)
+            may_feed_in_w = None if limit is None else limit[0] + offered_w
+            reading = self._beyond_generation.reading(paired, parties.unmeasured_w, may_feed_in_w)
+            self._credit.update(reading, frozen_until_s=frozen_until_s)
             return
+        reading = None if paired is None else generation_beyond_house(paired)
+        self._credit.update(reading, frozen_until_s=frozen_until_s)
         if self._rules.convention is not Convention.HOUSE_FIRST:
             made = measurements.paired(Direction.PRODUCTION, parties.producers, now)
             self._measure_generation(paired, made, frozen_until_s)
@@ -99,10 +101,6 @@ class Gauge:
                 tracker = self._headroom_of(ceiling.basis, ceiling.value_w)
                 reading = self._headroom_reading(measurements, parties, ceiling, now)
                 tracker.update(reading, frozen_until_s=frozen_until_s)
-
-    def _credit_reading(self, paired: PairedReading, unmeasured_w: float) -> CreditReading:
-        reading = reading_of(self._direction, paired, unmeasured_w)
-        return reading if self._direction is Direction.CONSUMPTION else self._persistence.lasting(reading)
 
     def _measure_generation(
         self, drawn: PairedReading | None, made: PairedReading | None, frozen_until_s: float

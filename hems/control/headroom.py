@@ -4,7 +4,7 @@ A fuse blows by amperes. They are taken times the voltage of the same moment her
 watts of devices is comparing amperes, and what reactive power adds to the current counts too.
 """
 
-from hems.control.budget import CreditReading
+from hems.control.credit import CreditReading
 from hems.devices import MeterSample
 from hems.limits.ceilings import Fuse
 

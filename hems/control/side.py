@@ -17,7 +17,7 @@ from hems.control.turns import Turns, has_gap
 from hems.control.uptake import Uptake, least_running_w
 from hems.control.why import explain
 from hems.devices import Direction, Kind, MeterSample
-from hems.limits.ceilings import Basis, Ceiling
+from hems.limits.ceilings import Ceiling, strictest_feed_in
 from hems.limits.reason import Reason
 from hems.metering.measurements import Measurements, Quality
 
@@ -86,7 +86,8 @@ class Side:
         self._meter = measurements.meter() if measurements.meter_quality(now) is Quality.GOOD else None
         cores, views = self._cores, self._views_by_name(now)
         frozen_until_s = max((core.frozen_until_s(self.direction) for core in cores.values()), default=0.0)
-        self._gauge.measure(measurements, self._parties(views), in_force, frozen_until_s, now)
+        parties = self._parties(views)
+        self._gauge.measure(measurements, parties, in_force, frozen_until_s, now, self._offer.power_w)
         for name, view in views.items():
             self._uptakes[name].observe(view.told_w, view.measured_w, now)
 
@@ -94,12 +95,7 @@ class Side:
             self._offer_to_batteries(in_force, now)
 
     def _offer_to_batteries(self, in_force: Sequence[Ceiling], now: float) -> None:
-        limits = [
-            (c.value_w, c.since_s)
-            for c in in_force
-            if c.basis is Basis.FEED_IN and c.devices is None and c.value_w is not None
-        ]
-        limit_w, since_s = min(limits, default=(None, 0.0))
+        limit_w, since_s = strictest_feed_in(in_force) or (None, 0.0)
         batteries = [core for core in self._all.values() if core.capabilities.kind is Kind.BATTERY]
         storage = Storage(
             room_w=sum(_room_w(core, now) for core in batteries),

@@ -4,6 +4,7 @@
 people see that the source is alive and asks for nothing.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -135,6 +136,16 @@ class Ceiling:
         else:
             value_w = policy.value_w
         return replace(self, value_w=value_w, kind=CeilingKind.SELF_IMPOSED, reason=_fault(self, value_w))
+
+
+def strictest_feed_in(in_force: Iterable[Ceiling]) -> tuple[float, float] | None:
+    """The least that may be fed in at the connection, and since when; None where it is not limited."""
+    limits = [
+        (c.value_w, c.since_s)
+        for c in in_force
+        if c.basis is Basis.FEED_IN and c.devices is None and c.value_w is not None
+    ]
+    return min(limits, default=None)
 
 
 def _ended(ceiling: Ceiling) -> Reason:

@@ -16,7 +16,13 @@ from adapters.simulated.random_house import random_house
 from adapters.simulated.surroundings import Household, Sky
 from adapters.simulated.virtual import ScheduledFault, VirtualHouse, VirtualMeter
 from adapters.simulated.virtual_device import BOOT_S, Habits
-from adapters.simulated.virtual_kinds import VirtualBattery, VirtualHeatPump, VirtualInverter, VirtualWallbox
+from adapters.simulated.virtual_kinds import (
+    SwitchingWallbox,
+    VirtualBattery,
+    VirtualHeatPump,
+    VirtualInverter,
+    VirtualWallbox,
+)
 from adapters.simulated.wallbox import Car, Wallbox
 from eebus.clock import FakeClock
 from hems.devices import DeviceUnreachable, Direction, Fallback, Setpoint, WriteRefused
@@ -76,6 +82,33 @@ async def test_a_limit_is_held_at_once_and_followed_after_the_inertia_of_the_dev
     await place.wallbox.write(limit(None))
     place.pass_time(place.wallbox.capabilities.reaction_s)
     assert (await place.wallbox.read()).power_w == 11_040.0
+
+
+async def test_a_wallbox_pauses_and_rests_before_its_phases_are_switched_and_keeps_to_them_for_a_while() -> (
+    None
+):
+    place = Place()
+    models = Wallbox()
+    box = SwitchingWallbox("box", models, Habits(answer_s=0.0))
+    house = VirtualHouse(House(wallboxes=[models]), [box], None, place.clock, sleep=place.sleep)
+
+    async def told(power_w: float | None, seconds: int) -> tuple[int, int]:
+        for _ in range(seconds // 15):
+            await box.write(limit(power_w))
+            place.clock.advance(15.0)
+            house.advance()
+        return models.switched_phases, round(models.power_w)
+
+    assert await told(None, 60) == (3, 11_040)
+    assert await told(2_300.0, 45) == (3, 0)
+    assert await told(2_300.0, 45) == (1, 0)
+    assert await told(2_300.0, 75) == (1, 2_300)
+    assert await told(None, 300) == (1, 3_680)
+    assert await told(None, 360) == (3, 11_040)
+    assert models.hard_switches == 0
+    pause, on_one, on_all = box.capabilities.consumption.ranges if box.capabilities.consumption else ()
+    assert (pause.high_w, on_one.low_w, on_all.low_w) == (0.0, 1_380.0, 4_140.0)
+    assert on_one.high_w < on_all.low_w
 
 
 async def test_a_heat_pump_keeps_below_its_value_and_the_house_cools_while_it_may_not_run() -> None:

@@ -1,4 +1,4 @@
-"""Allowed power: limit plus credit, and the guards of the credit."""
+"""Allowed power: limit plus credit."""
 
 import pytest
 from hypothesis import given
@@ -6,21 +6,18 @@ from hypothesis import strategies as st
 
 from hems.control.budget import (
     Convention,
-    CreditReading,
-    CreditTracker,
     Part,
     Situation,
     budgets,
     convert,
     credit_towards,
-    reading_of,
 )
+from hems.control.credit import CreditReading
+from hems.control.surplus import HouseBeyondGeneration, generation_beyond_house
 from hems.devices import Direction
 from hems.limits.ceilings import Basis, Ceiling, CeilingKind
 from hems.limits.reason import Reason
 from hems.metering.measurements import PairedReading
-
-NEVER = float("-inf")
 
 
 def ceiling(
@@ -35,13 +32,10 @@ def ceiling(
     )
 
 
-def shown(power_w: float, at_s: float) -> CreditReading:
-    return CreditReading(power_w, power_w, at_s)
-
-
-def feed(tracker: CreditTracker, power_w: float, start_s: int, end_s: int, frozen: float = NEVER) -> None:
-    for second in range(start_s, end_s + 1):
-        tracker.update(shown(power_w, float(second)), frozen_until_s=frozen)
+def of_inverters(grid_w: float, made_w: float) -> CreditReading:
+    reading = HouseBeyondGeneration().reading(PairedReading(grid_w, made_w, made_w, 0.0), 0.0, None)
+    assert reading is not None
+    return reading
 
 
 @pytest.mark.parametrize(
@@ -59,38 +53,31 @@ def test_worked_budgets_of_convention_a(
     pv_w: float, battery_w: float, house_w: float, allowed_w: float, draw_w: float
 ) -> None:
     grid_w = house_w + draw_w - pv_w - battery_w
-    reading = reading_of(Direction.CONSUMPTION, PairedReading(grid_w, draw_w, draw_w, 0.0))
+    reading = generation_beyond_house(PairedReading(grid_w, draw_w, draw_w, 0.0))
     assert convert(ceiling(7560.0), Situation(reading.least_w)).allowed_w == pytest.approx(allowed_w)
 
 
 def test_trap_22_the_house_comes_first() -> None:
     house_w, draw_w, generation_w = 8000.0, 6000.0, 4000.0
     grid_w = house_w + draw_w - generation_w
-    reading = reading_of(Direction.CONSUMPTION, PairedReading(grid_w, draw_w, draw_w, 0.0))
+    reading = generation_beyond_house(PairedReading(grid_w, draw_w, draw_w, 0.0))
     assert reading.least_w == 0.0
 
 
 def test_the_inverter_ceiling_adds_what_the_house_takes() -> None:
-    reading = reading_of(Direction.PRODUCTION, PairedReading(-7000.0, 9000.0, 9000.0, 0.0))
+    reading = of_inverters(-7000.0, 9000.0)
     assert convert(ceiling(3000.0, Basis.FEED_IN), Situation(reading.least_w)).allowed_w == 5000.0
     assert convert(ceiling(3000.0, Basis.INVERTER), Situation(reading.least_w)).allowed_w == 3000.0
 
 
 def test_other_generation_is_taken_from_what_the_inverters_may_feed_in_down_to_nothing() -> None:
-    reading = reading_of(Direction.PRODUCTION, PairedReading(-6500.0, 3000.0, 3000.0, 0.0))
+    reading = of_inverters(-6500.0, 3000.0)
     situation = Situation(reading.least_w)
     assert convert(ceiling(5000.0, Basis.FEED_IN), situation).allowed_w == 1500.0
     assert convert(ceiling(3000.0, Basis.FEED_IN), situation).allowed_w == 0.0
     assert (
         "less 3.50 kW of other generation" in convert(ceiling(5000.0, Basis.FEED_IN), situation).reason.text
     )
-
-
-@pytest.mark.parametrize(("grid_w", "most_w"), [(-533.0, 567.0), (-3000.0, 0.0), (-12_000.0, -900.0)])
-def test_an_unmeasured_inverter_proves_nothing_of_what_the_house_takes(grid_w: float, most_w: float) -> None:
-    """It may be the one that feeds in; what it may not have made is generation of others."""
-    paired = PairedReading(grid_w=grid_w, least_w=1100.0, most_w=1100.0, taken_s=0.0)
-    assert reading_of(Direction.PRODUCTION, paired, 10_000.0).most_w == most_w
 
 
 def test_a_value_for_one_device_gets_no_credit() -> None:
@@ -107,100 +94,6 @@ def test_the_strictest_after_conversion_binds_by_name() -> None:
     assert [b.source for b in budgets(Direction.PRODUCTION, in_force, Situation(0.0))] == ["lpp"]
     assert [b.source for b in budgets(Direction.PRODUCTION, in_force, Situation(2000.0))] == ["plate"]
     assert budgets(Direction.CONSUMPTION, in_force, Situation(0.0)) == ()
-
-
-def test_trap_11_no_fresh_meter_no_credit() -> None:
-    tracker = CreditTracker()
-    feed(tracker, 3000.0, 0, 30)
-    assert tracker.credit_w == 3000.0
-    tracker.update(None, frozen_until_s=NEVER)
-    assert tracker.credit_w == 0.0
-    assert tracker.reason.code == "no_credit_without_meter"
-
-
-def test_new_credit_waits_thirty_seconds() -> None:
-    tracker = CreditTracker()
-    feed(tracker, 3000.0, 0, 29)
-    assert tracker.credit_w == 0.0
-    assert tracker.reason.code == "credit_held"
-    feed(tracker, 3000.0, 30, 30)
-    assert tracker.credit_w == 3000.0
-
-
-def test_only_the_least_seen_meanwhile_is_granted() -> None:
-    tracker = CreditTracker()
-    feed(tracker, 3000.0, 0, 10)
-    feed(tracker, 1200.0, 11, 12)
-    feed(tracker, 5000.0, 13, 30)
-    assert tracker.credit_w == 1200.0
-
-
-def test_a_loss_counts_at_once() -> None:
-    tracker = CreditTracker()
-    feed(tracker, 3000.0, 0, 30)
-    feed(tracker, 500.0, 31, 31)
-    assert tracker.credit_w == 500.0
-
-
-def test_what_keeps_falling_is_expected_to_fall_on_while_the_devices_follow() -> None:
-    tracker = CreditTracker()
-    feed(tracker, 5000.0, 0, 40)
-    for second in range(41, 56):
-        feed(tracker, 5000.0 - 200.0 * (second - 40), second, second)
-    assert tracker.credit_w == pytest.approx(2000.0 - 5 * 200.0)
-    feed(tracker, 0.0, 56, 60)
-    assert tracker.credit_w == 0.0
-
-
-def test_what_fell_once_is_not_expected_to_fall_again() -> None:
-    tracker = CreditTracker()
-    feed(tracker, 5000.0, 0, 40)
-    feed(tracker, 3000.0, 41, 60)
-    assert tracker.credit_w == 3000.0
-
-
-def test_a_gap_in_the_surplus_starts_the_wait_again() -> None:
-    tracker = CreditTracker()
-    feed(tracker, 3000.0, 0, 20)
-    feed(tracker, 0.0, 21, 21)
-    feed(tracker, 3000.0, 22, 51)
-    assert tracker.credit_w == 0.0
-
-
-def test_credit_is_frozen_until_all_samples_are_newer_than_the_rise() -> None:
-    tracker = CreditTracker()
-    feed(tracker, 3000.0, 0, 100, frozen=70.0)
-    assert tracker.credit_w == 0.0
-    feed(tracker, 3000.0, 101, 101, frozen=70.0)
-    assert tracker.credit_w == 3000.0
-
-
-def test_frozen_credit_can_still_be_lost() -> None:
-    tracker = CreditTracker()
-    feed(tracker, 3000.0, 0, 30)
-    feed(tracker, 1000.0, 31, 31, frozen=float("inf"))
-    assert tracker.credit_w == 1000.0
-
-
-def test_a_device_that_moves_between_two_readings_neither_gains_nor_loses_credit() -> None:
-    tracker = CreditTracker()
-    feed(tracker, 3000.0, 0, 30)
-    tracker.update(CreditReading(800.0, 6000.0, 31.0), frozen_until_s=NEVER)
-    assert tracker.credit_w == 3000.0
-
-
-readings = st.lists(st.one_of(st.none(), st.floats(0.0, 20000.0)), min_size=1, max_size=120)
-
-
-@given(readings)
-def test_credit_never_exceeds_what_the_last_half_minute_showed(samples: list[float | None]) -> None:
-    tracker = CreditTracker()
-    for second, power_w in enumerate(samples):
-        reading = None if power_w is None else shown(power_w, float(second))
-        tracker.update(reading, frozen_until_s=NEVER)
-        window = samples[max(0, second - 30) : second + 1]
-        least_w = min(0.0 if w is None else w for w in window) if second >= 30 else 0.0
-        assert tracker.credit_w <= least_w
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,33 @@ def test_a_battery_that_begins_to_discharge_by_itself_is_made_up_for_in_time() -
     run(scenario())
 
 
+@pytest.mark.parametrize("sun_w", [0.0, 700.0, 2000.0, 4000.0])
+@pytest.mark.parametrize("lag_s", [0.0, 5.0])
+def test_an_unmeasured_inverter_that_makes_less_than_it_may_hides_no_generation_of_others(
+    sun_w: float, lag_s: float
+) -> None:
+    """The sun comes out within a quarter of a minute, and nobody can tell who feeds in."""
+
+    async def scenario() -> None:
+        south = plant("south", 300.0)
+        south.capabilities = replace(south.capabilities, measures_power=False, reaction_s=6.0)
+        house = House([south], house_w=3000.0, pv_w=500.0, lag_s=lag_s)
+        async with running(house):
+            house.limit(5600.0, Basis.FEED_IN)
+            await asyncio.sleep(90.0)
+            for second in range(1, 16):
+                house.pv_w = 500.0 + 7800.0 * second / 15.0
+                south.wanted_w = -(300.0 + (sun_w - 300.0) * second / 15.0)
+                await asyncio.sleep(1.0)
+            await asyncio.sleep(FULLY_WITHIN_S - 5.0)
+            for _ in range(3000):
+                await asyncio.sleep(0.1)
+                assert fed_in_w(house) <= 5601.0
+            assert -south.power_w() == pytest.approx(min(sun_w, 300.0), abs=1.0)
+
+    run(scenario())
+
+
 def test_without_a_meter_other_generation_that_was_seen_still_counts() -> None:
     async def scenario() -> None:
         house = House([plant("south", 9000.0)], house_w=500.0, pv_w=2000.0)
