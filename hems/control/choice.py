@@ -1,8 +1,8 @@
 """As many as fit: which of several wishes can be granted together, where not all can. Pure.
 
 With one budget the cheapest wishes make the most; with several (the sum, each phase, the unbalance) that is a
-knapsack with as many sides, so it is searched. A bound for each budget and the exchange of a wish for a
-cheaper one keep the search short.
+knapsack with as many sides, so it is searched. What keeps the search short is a bound for each budget and one
+for all of them (a wish costs what it takes in parts of each), and the exchange of a wish for a cheaper one.
 """
 
 from collections.abc import Sequence
@@ -23,8 +23,16 @@ class Choice:
         contested = [
             i for i, each in enumerate(left) if sum(cost[i] for cost in costs) > _at_least_none(each)
         ]
-        self._costs = [tuple(cost[i] for i in contested) for cost in costs]
-        self._left = tuple(_at_least_none(left[i]) for i in contested)
+        lefts = [_at_least_none(left[i]) for i in contested]
+        together = [sum(cost[i] / each for i, each in zip(contested, lefts, strict=True)) for cost in costs]
+        self._costs = [
+            (*(cost[i] for i in contested), parts) for cost, parts in zip(costs, together, strict=True)
+        ]
+        self._left = (*lefts, len(contested) + NOISE_W)
+        self._cheapest_first = [
+            sorted((cost[i], wish) for wish, cost in enumerate(self._costs)) for i in range(len(self._left))
+        ]
+        self._dearer: dict[int, frozenset[int]] = {}
         self._trials = 0
 
     @property
@@ -53,18 +61,32 @@ class Choice:
             granted = self._first(others, _less(left, own), count - 1)
             if granted is not None:
                 return (first, *granted)
-        # Whoever costs at least as much in every budget could be exchanged for the one just given up.
-        cheaper = tuple(each for each in others if not _fits(own, self._costs[each]))
-        return self._first(cheaper, left, count)
+        dearer = self._no_cheaper_than(first)
+        return self._first(tuple(each for each in others if each not in dearer), left, count)
 
-    def _bound(self, wishes: Sequence[int], left: Costs, most: int) -> int:
+    def _no_cheaper_than(self, wish: int) -> frozenset[int]:
+        """Those that cost at least as much in every budget: each could be exchanged for this one."""
+        if wish not in self._dearer:
+            own = self._costs[wish]
+            self._dearer[wish] = frozenset(
+                each for each, costs in enumerate(self._costs) if _fits(own, costs)
+            )
+        return self._dearer[wish]
+
+    def _bound(self, wishes: tuple[int, ...], left: Costs, most: int) -> int:
         """No more than so many fit, looking at each budget alone; higher ones than `most` do not matter."""
-        bound = min(most, len(wishes))
-        for index, each_left in enumerate(left):
-            cheapest = sorted([self._costs[wish][index] for wish in wishes])[:bound]
-            while sum(cheapest) > each_left:
-                cheapest.pop()
-            bound = len(cheapest)
+        bound, among = min(most, len(wishes)), frozenset(wishes)
+        for each_left, cheapest_first in zip(left, self._cheapest_first, strict=True):
+            count, spent = 0, 0.0
+            for cost, wish in cheapest_first:
+                if count == bound:
+                    break
+                if wish in among:
+                    spent += cost
+                    if spent > each_left:
+                        break
+                    count += 1
+            bound = count
         return bound
 
     def _first_that_fit(self, wishes: Sequence[int]) -> tuple[int, ...]:

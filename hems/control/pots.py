@@ -21,10 +21,11 @@ class Pots:
             ]
             for candidate in candidates
         }
-        self.left_w = [
-            budget.allowed_w - sum(budget.part(c.name).counted_w(c.least_charge_w) for c in candidates)
-            for budget in budgets
-        ]
+        spent_w = [0.0] * len(budgets)
+        for candidate in candidates:
+            for index, part in self._parts[candidate.name]:
+                spent_w[index] += part.counted_w(candidate.least_charge_w)
+        self.left_w = [budget.allowed_w - each for budget, each in zip(budgets, spent_w, strict=True)]
 
     def is_limited(self, candidate: Candidate) -> bool:
         """Whether any budget covers it."""
@@ -83,10 +84,12 @@ class Pots:
 
     def common_rise(self, risers: Sequence[Candidate], scale: Mapping[str, float], most: float) -> float:
         """By how much all of them can rise together, in units of their scale, at most `most`."""
-        rise = most
-        paying = [c for c in risers if self.power_w[c.name] >= c.charged_w - NOISE_W]
-        for index, left_w in enumerate(self.left_w):
-            cost = sum(scale[c.name] * self.budgets[index].part(c.name).steepest for c in paying)
-            if cost > 0.0:
-                rise = min(rise, max(0.0, left_w) / cost)
-        return rise
+        costs = [0.0] * len(self.left_w)
+        for candidate in risers:
+            if self.power_w[candidate.name] >= candidate.charged_w - NOISE_W:
+                for index, part in self._parts[candidate.name]:
+                    costs[index] += scale[candidate.name] * part.steepest
+        rises = [
+            max(0.0, left_w) / cost for left_w, cost in zip(self.left_w, costs, strict=True) if cost > 0.0
+        ]
+        return min([most, *rises])

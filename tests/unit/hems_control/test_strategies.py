@@ -242,6 +242,7 @@ def test_who_stays_behind_is_decided_by_turn_then_priority_whatever_the_others_t
     assert powers(allocate([budget(5000.0)], [waiting, second], Strategy.EQUAL)) == [0.0, 4830.0]
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("three_phase", [False, True], ids=["sum", "phases"])
 @pytest.mark.parametrize("strategy", list(Strategy))
 def test_twenty_devices_are_divided_in_less_than_5_ms(strategy: Strategy, three_phase: bool) -> None:
