@@ -225,6 +225,7 @@ async def test_12_4_4_after_the_settle_time_only_the_newest_connection_is_left()
 # -- the disk ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.alone
 async def test_a_stuck_disk_delays_the_answer_by_the_grace_and_never_the_effect() -> None:
     """Trap SPINE G5: an answer that comes after 10 s is an error at the box."""
     house, box = _paired()
