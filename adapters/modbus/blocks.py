@@ -37,9 +37,7 @@ def plan_blocks(points: Iterable[tuple[str, Point]], max_registers: int) -> tupl
 def single_value_blocks(points: Iterable[tuple[str, Point]]) -> tuple[Block, ...]:
     """One read for each value, for devices that answer no more at a time."""
     return tuple(
-        Block(point.table, address, point.size, (name,))
-        for name, point in points
-        for address in point.addresses
+        Block(point.table, span.start, len(span), (name,)) for name, point in points for span in point.spans
     )
 
 

@@ -7,6 +7,7 @@ no code and no templates; only whole values may be a parameter, written `"${name
 import itertools
 from collections.abc import Iterator
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -122,16 +123,22 @@ class Point(_Part):
         """Registers of one value."""
         return self.type.size if isinstance(self.type, NumberType) else 1
 
-    @property
-    def addresses(self) -> tuple[int, ...]:
-        """The first register of each value."""
+    @cached_property
+    def spans(self) -> tuple[range, ...]:
+        """The registers of each value."""
         stride = self.stride or self.size
-        return tuple(self.addr + index * stride for index in range(self.count))
+        firsts = [self.addr + index * stride for index in range(self.count)]
+        return tuple(range(first, first + self.size) for first in firsts)
 
     @property
     def end(self) -> int:
         """The register behind the last one."""
-        return self.addresses[-1] + self.size
+        return self.spans[-1].stop
+
+    @property
+    def has_words(self) -> bool:
+        """Whether it reads a word instead of numbers."""
+        return self.map is not None or self.type == "text"
 
 
 class Check(_Part):

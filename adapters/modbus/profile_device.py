@@ -60,6 +60,7 @@ class ProfileDevice:
         self._voltages = LineVoltages()
         tools = Tools(name, self._registers, clock, sleep, self._watts_per_ampere)
         self._limiters = _limiters(profile, tools)
+        self._words = [name for name, point in profile.points.items() if point.has_words]
         self._fast_blocks = self._blocks(poll="fast")
         self._slow_blocks = self._blocks(poll="slow")
         self._programmed: list[Setup] = []
@@ -273,8 +274,7 @@ class ProfileDevice:
         )
 
     def _wants_nothing(self) -> bool:
-        words = {self._registers.word(name) for name in self._profile.points}
-        return not words.isdisjoint(self._profile.no_demand_states)
+        return any(self._registers.word(name) in self._profile.no_demand_states for name in self._words)
 
 
 def _limiters(profile: Profile, tools: Tools) -> dict[Direction, Limiter]:

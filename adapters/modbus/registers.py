@@ -20,6 +20,7 @@ class Registers:
         self._points = points
         self._transport = transport
         self._words: dict[Table, dict[int, int]] = {table: {} for table in Table}
+        self._readings: dict[str, Reading] = {}
 
     # Reading.
 
@@ -35,6 +36,7 @@ class Registers:
         for block in blocks:
             words = await self._unit.read(block.table, block.address, block.count, priority)
             self._words[block.table].update(enumerate(words, start=block.address))
+            self._readings.clear()
 
     async def refresh_points(self, names: Iterable[str], priority: Priority) -> None:
         """Read single points. Raises DeviceError."""
@@ -42,8 +44,10 @@ class Registers:
 
     def reading(self, name: str) -> Reading:
         """What a point read last; empty when the profile has no such point or it was never read."""
-        point = self._points.get(name)
-        return () if point is None else reading_of(point, self._words[point.table])
+        if name not in self._readings:
+            point = self._points.get(name)
+            self._readings[name] = () if point is None else reading_of(point, self._words[point.table])
+        return self._readings[name]
 
     def number(self, name: str) -> float | None:
         """The first number of a point."""
@@ -85,13 +89,13 @@ class Registers:
 
 def reading_of(point: Point, words: Mapping[int, int]) -> Reading:
     """What a point reads in these registers; empty when it was not read as a whole."""
-    spans = [range(address, address + point.size) for address in point.addresses]
+    spans = point.spans
     if any(address not in words for span in spans for address in span):
         return ()
     if not isinstance(point.type, NumberType):
         return _text([words[span.start] for span in spans])
     numbers = [
-        decode(tuple(words[address] for address in span), point.type, point.word_order) for span in spans
+        decode(tuple([words[address] for address in span]), point.type, point.word_order) for span in spans
     ]
     if point.map is not None:
         return point.map.get(int(numbers[0]), f"unknown ({int(numbers[0])})")

@@ -188,7 +188,7 @@ def test_points_know_sentinels_signs_strides_and_believable_values() -> None:
             "valid": {"min": -30, "max": 0},
         }
     )
-    assert point.addresses == (4, 6, 8)
+    assert [span.start for span in point.spans] == [4, 6, 8]
     assert reading_of(point, dict(enumerate([0, 100, 9, 65535, 9, 400], 3))) == (-10.0, None, None)
 
 
