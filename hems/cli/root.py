@@ -15,6 +15,10 @@ from hems.cli.lazy import LazyGroup
         "check": ("hems.cli.check:check", "Check the configuration and tell what it means."),
         "config": ("hems.cli.config:config", "Describe the configuration file."),
         "status": ("hems.cli.status:status", "Show limits, states and devices of the running gateway."),
+        "journal": (
+            "hems.cli.journal:journal",
+            "Show the orders on record, and whether the record is whole.",
+        ),
         "limit": ("hems.cli.limit:limit", "Show, set or lift an own limit on consumption."),
         "minimum-power": (
             "hems.cli.minimum_power:minimum_power_command",

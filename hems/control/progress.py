@@ -187,4 +187,5 @@ def _decision(allowed_w: float, already_below: bool) -> Reason:
 
 
 def _confirmed(devices: int) -> Reason:
-    return Reason("confirmed", f"{devices} devices hold their set-points", {"devices": devices})
+    text = "one device holds its set-point" if devices == 1 else f"{devices} devices hold their set-points"
+    return Reason("confirmed", text, {"devices": devices})

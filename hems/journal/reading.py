@@ -4,7 +4,7 @@ import sqlite3
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -17,11 +17,19 @@ from hems.store.errors import DamagedError, store_error
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """Outcome of a walk along the chain. `first_bad`: running number of the first record that is wrong."""
+    """Outcome of a walk along the chain.
+
+    `first_bad`: running number of the first record that is wrong. `last_sha256`: of the last good one, in
+    hexadecimal digits; it stands for all before. `noted_at`: the record with the hash that was asked for.
+    """
 
     records: int
     first_bad: int | None = None
     problem: str = ""
+    first_unix_ms: int | None = None
+    last_unix_ms: int | None = None
+    last_sha256: str = ""
+    noted_at: int | None = None
 
     @property
     def good(self) -> bool:
@@ -75,18 +83,29 @@ OPEN_EVENTS_QUERY = (
 class JournalReader:
     """Queries on journal.db. All methods block and raise StoreError; use a thread inside the gateway."""
 
-    def __init__(self, directory: Path) -> None:
-        self._path = directory / JOURNAL_NAME
+    def __init__(self, directory: Path, name: str = JOURNAL_NAME) -> None:
+        self._path = directory / name
 
-    def verify(self) -> Verification:
-        """Walk the chain from the first record; names the first bad one."""
-        number, previous = 0, FIRST_PREDECESSOR
+    def verify(self, noted_sha256: str = "") -> Verification:
+        """Walk the chain from the first record; names the first bad one.
+
+        `noted_sha256`: the hash of a record that was noted elsewhere, in hexadecimal digits.
+        """
+        good, previous = Verification(0), FIRST_PREDECESSOR
         for row in self._rows("SELECT number, event, step, unix_ms, body FROM record ORDER BY number"):
-            problem = _problem(row, number + 1, previous)
-            if problem:
-                return Verification(number, number + 1, problem)
-            number, previous = number + 1, digest(row[4])
-        return Verification(number)
+            number, unix_ms = good.records + 1, row[3]
+            if problem := _problem(row, number, previous):
+                return replace(good, first_bad=number, problem=problem)
+            previous = digest(row[4])
+            good = replace(
+                good,
+                records=number,
+                first_unix_ms=unix_ms if good.first_unix_ms is None else good.first_unix_ms,
+                last_unix_ms=unix_ms,
+                last_sha256=previous.hex(),
+                noted_at=number if previous.hex() == noted_sha256 else good.noted_at,
+            )
+        return good
 
     def events(self, most: int = 20) -> list[Event]:
         """The events with the newest steps, the newest first. Raises StoreError for unreadable records."""
