@@ -210,7 +210,7 @@ class ValueLimiter(Limiter):
             return self._control.release
         value = self._steps().value_at_most(power_w)
         if value is None:
-            least_w = self._steps().power_of(self._control.range.min)
+            least_w = self._steps().power_of(self._least)
             raise WriteRefused(
                 f"{self._tools.name}: it can neither pause nor go below {least_w:.0f} W, {power_w:.0f} W was "
                 "asked for; give it a contactor or another place in the order"
@@ -298,7 +298,13 @@ class ValueLimiter(Limiter):
 
     def _steps_with(self, watts: float, most: float) -> Steps:
         bounds = self._control.range
-        return Steps(bounds.min, most, self._control.quantize, bounds.pause, watts)
+        return Steps(min(self._least, most), most, self._control.quantize, bounds.pause, watts)
+
+    @property
+    def _least(self) -> float:
+        bounds = self._control.range
+        shown = None if bounds.least_point is None else self._registers.number(bounds.least_point)
+        return bounds.min if shown is None else shown
 
     def _watts(self, control: Control) -> float:
         return self._tools.watts_per_ampere(control) if isinstance(control, CurrentControl) else 1.0

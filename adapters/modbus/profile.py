@@ -173,11 +173,15 @@ class Setup(RegisterTarget):
 
 
 class ControlRange(_Part):
-    """`min` to `max`, and the value that means a pause (absent: the device cannot pause)."""
+    """`min` to `max`, and the value that means a pause (absent: the device cannot pause).
+
+    `least_point`: where the device shows the least that it can do now; `min` counts until it was read.
+    """
 
     min: float = Field(ge=0.0)
     max: float = Field(gt=0.0)
     pause: float | None = None
+    least_point: str | None = None
 
 
 class Readback(_Part):
@@ -259,6 +263,8 @@ class Control(_Pace):
     def named_points(self) -> Iterator[str]:
         yield from super().named_points
         yield self.verify.point
+        if self.range.least_point is not None:
+            yield self.range.least_point
         if self.mode is not None and self.mode.verify is not None:
             yield self.mode.verify
 

@@ -6,7 +6,7 @@ As soon as it comes near its set-point it may have use for more, and gets its fu
 
 from collections import deque
 
-from hems.devices import Capabilities, FeasiblePowers
+from hems.devices import Capabilities, FeasiblePowers, Kind
 
 LEARN_AFTER_S = 60.0
 """How long an offer must have stood before something is concluded from what was taken of it."""
@@ -18,6 +18,9 @@ _IDLE_W = 50.0
 """What a device draws that does nothing."""
 _LEAST_PART = 0.1
 """Part of the type plate that is always offered, so that a device can show that it wants to start."""
+_START_PART = 0.5
+"""The same for a device that does not say how little it can take: no compressor starts with a tenth."""
+_START_WITH_ANYTHING = frozenset({Kind.BATTERY, Kind.INVERTER})
 
 
 class Uptake:
@@ -49,7 +52,7 @@ class Uptake:
         if highest_w is None:
             return None
         reserved_w = highest_w + max(_RESERVE_W, _RESERVE * highest_w)
-        return max(reserved_w, least_running_w(feasible), _LEAST_PART * capabilities.nameplate_w)
+        return max(reserved_w, _enough_to_start_w(capabilities, feasible))
 
     def idles(self, now: float) -> bool:
         """Whether it was offered power for a while and takes nothing of it."""
@@ -65,6 +68,12 @@ class Uptake:
     def _forget(self) -> None:
         self._peaks.clear()
         self._short_since_s = None
+
+
+def _enough_to_start_w(capabilities: Capabilities, feasible: FeasiblePowers) -> float:
+    least_w = least_running_w(feasible)
+    unknown = not least_w and capabilities.kind not in _START_WITH_ANYTHING
+    return max(least_w, (_START_PART if unknown else _LEAST_PART) * capabilities.nameplate_w)
 
 
 def least_running_w(feasible: FeasiblePowers) -> float:

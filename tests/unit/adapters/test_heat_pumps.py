@@ -67,12 +67,12 @@ async def test_luxtronik_the_value_comes_before_the_mode_and_a_change_needs_no_m
         device = heat_pump(place, "luxtronik")
         await device.connect()
         await device.write(limit(1_500.0))
-        await device.write(limit(900.0))
+        await device.write(limit(1_700.0))
         await device.write(limit(None))
     assert peer.writes == [
         (6, 10041, (15,)),
         (6, 10040, (2,)),
-        (6, 10041, (9,)),
+        (6, 10041, (17,)),
         (6, 10041, (300,)),
         (6, 10040, (0,)),
     ]
@@ -101,7 +101,24 @@ async def test_luxtronik_zero_is_a_value_and_there_is_no_fallback() -> None:
         assert (capabilities.kind, capabilities.nameplate_w) == (Kind.HEAT_PUMP, 6_000.0)
         assert capabilities.consumption_fallback is None
         assert (capabilities.accepted_rise_s, capabilities.min_run_s) == (600.0, 600.0)
-        assert capabilities.consumption == FeasiblePowers((PowerRange(0.0, 6_000.0, 100.0),))
+        assert capabilities.consumption == FeasiblePowers(
+            (PowerRange(0.0, 0.0), PowerRange(1_200.0, 6_000.0, 100.0))
+        )
+
+
+async def test_luxtronik_tells_the_least_that_its_compressor_needs_and_pauses_below_it() -> None:
+    """A lower limit would keep it standing for ever, and it would seem to have no use for power."""
+    async with site(LUXTRONIK) as place:
+        place.house.house.heat_pumps[0].least_w = 1_800.0
+        device = heat_pump(place, "luxtronik")
+        await device.connect()
+        for _ in range(5):
+            await device.read()
+        powers = device.capabilities.consumption
+        assert powers is not None
+        assert [each.low_w for each in powers.ranges] == [0.0, 1_800.0]
+        assert (await device.write(limit(1_750.0))).held_w == 0.0
+        assert (await device.write(limit(1_800.0))).held_w == 1_800.0
 
 
 async def test_luxtronik_that_clips_is_caught() -> None:
@@ -109,8 +126,8 @@ async def test_luxtronik_that_clips_is_caught() -> None:
         device = heat_pump(place, "luxtronik")
         await device.connect()
         place.house.units["heat-pump"].faults.add(Fault.CLIP)
-        with pytest.raises(WriteRefused, match=r"1000 was written to register 10041, but it holds 2000"):
-            await device.write(limit(1_000.0))
+        with pytest.raises(WriteRefused, match=r"1600 was written to register 10041, but it holds 2000"):
+            await device.write(limit(1_600.0))
 
 
 async def test_luxtronik_whose_limit_does_not_count_is_caught() -> None:

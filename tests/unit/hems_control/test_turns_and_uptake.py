@@ -1,7 +1,7 @@
 """Turns in pausing, and what a device really takes of what it is offered."""
 
 import asyncio
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import given
@@ -11,7 +11,7 @@ from hems.control.allocation import Strategy
 from hems.control.rules import Traits
 from hems.control.turns import MIN_RUN_S, TURN_S, Turns
 from hems.control.uptake import LEARN_AFTER_S, REMEMBER_S, Uptake
-from hems.devices import FeasiblePowers, PowerRange
+from hems.devices import Capabilities, FeasiblePowers, Kind, PowerRange
 from tests.unit.hems_control.house import House, SimulatedDevice, heat_pump, running, wallbox
 from tests.unit.hems_control.virtual_time import run
 
@@ -171,6 +171,39 @@ def test_what_a_car_does_not_take_goes_to_the_heat_pump_and_comes_back() -> None
             await house.watch(60.0)
             assert car.power_w() >= 6900.0
             assert house.most_drawn_w <= 9000.0 + 1.0
+
+    run(scenario())
+
+
+@dataclass
+class Compressor(SimulatedDevice):
+    """It starts only where it may take its least power, and stops below it."""
+
+    least_w: float = 1200.0
+
+    def power_w(self) -> float:
+        power_w = super().power_w()
+        return power_w if power_w >= self.least_w else 0.0
+
+
+@pytest.mark.parametrize("tells_its_least", [True, False])
+def test_a_heat_pump_that_comes_to_want_power_during_a_limit_gets_it_before_the_car(
+    tells_its_least: bool,
+) -> None:
+    async def scenario() -> None:
+        top = PowerRange(1200.0, 6000.0, 100.0) if tells_its_least else PowerRange(0.0, 6000.0, 100.0)
+        powers = FeasiblePowers((PowerRange(0.0, 0.0), top) if tells_its_least else (top,))
+        pump = Compressor("pump", Capabilities(Kind.HEAT_PUMP, 6000.0, powers, reaction_s=1.0), wanted_w=0.0)
+        car = SimulatedDevice("car", wallbox(), wanted_w=11040.0)
+        async with running(House([pump, car], ranks={"pump": 1, "car": 2})) as house:
+            house.limit(9700.0)
+            await house.watch(180.0)
+            assert car.power_w() >= 6000.0
+            pump.wanted_w = 5000.0
+            await house.watch(180.0)
+            assert pump.power_w() >= 5000.0
+            assert car.power_w() >= 4140.0 - 1.0
+            assert house.most_drawn_w <= 9700.0 + 1.0
 
     run(scenario())
 
