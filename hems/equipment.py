@@ -8,7 +8,8 @@ from adapters.registry import Registry
 from adapters.settings import AdapterSettings, SettingsError
 from eebus.clock import SystemClock
 from eebus.ids import Ski
-from hems.config import METER_NAME, Configuration, DeviceSettings, KeyPath
+from hems.config import METER_NAME, Configuration, DeviceSettings, Finding, KeyPath, nearest
+from hems.contradictions import contradictions
 from hems.devices import Capabilities, Contacts, Device, DeviceSample, Kind, Meter, Readback, Setpoint
 from hems.limit_sources import wiring_of
 from hems.northbound.mqtt.making import make_broker
@@ -79,32 +80,32 @@ def unconnected(configuration: Configuration) -> Context:
     return Context(clock=clock, broker=make_broker(configuration, Ski("0" * 40), clock))
 
 
-def settings_that_cannot_work(
-    configuration: Configuration, registry: Registry
-) -> Iterator[tuple[KeyPath, str]]:
+def settings_that_cannot_work(configuration: Configuration, registry: Registry) -> Iterator[Finding]:
     """Where settings are well formed but cannot work, and why: every such place at once."""
     context = unconnected(configuration)
+    known: dict[str, Capabilities] = {}
     for index, settings in enumerate(configuration.devices):
         try:
-            registry.make_device(settings.name, _known(settings.adapter), context)
+            known[settings.name] = _make_device(settings, registry, context).capabilities
         except SettingsError as error:
-            yield ("devices", index, "adapter"), str(error)
+            yield ("devices", index, "adapter"), str(error), ""
     try:
         make_meter(configuration, registry, context)
     except SettingsError as error:
-        yield ("grid_connection_point", "meter"), str(error)
+        yield ("grid_connection_point", "meter"), str(error), ""
+    yield from contradictions(configuration, known)
     yield from _relays_that_cannot_work(configuration, registry, context)
 
 
 def _relays_that_cannot_work(
     configuration: Configuration, registry: Registry, context: Context
-) -> Iterator[tuple[KeyPath, str]]:
+) -> Iterator[Finding]:
     for index, settings in enumerate(configuration.relays):
         path: KeyPath = ("relays", index)
         try:
             contacts = registry.make_contacts(settings.name, _known(settings.adapter), context)
         except SettingsError as error:
-            yield (*path, "adapter"), str(error)
+            yield (*path, "adapter"), str(error), ""
             continue
         needed = wiring_of(settings, 0.0).inputs
         missing = [name for name in needed if name not in contacts.inputs]
@@ -113,10 +114,12 @@ def _relays_that_cannot_work(
                 (*path, "adapter"),
                 f"the wiring '{settings.wiring}' needs the inputs {', '.join(needed)}; "
                 f"missing: {', '.join(missing)}",
+                "",
             )
         unknown = [name for name in settings.inputs if name not in needed]
         if unknown:
-            yield (*path, "inputs", unknown[0]), f"the wiring '{settings.wiring}' has no such input"
+            problem = f"the wiring '{settings.wiring}' has no such input"
+            yield (*path, "inputs", unknown[0]), problem, nearest(unknown[0], needed)
 
 
 def _known(settings: object) -> AdapterSettings:

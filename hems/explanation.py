@@ -15,6 +15,7 @@ from hems.devices import Capabilities, Device, Direction, FeasiblePowers
 from hems.limit_explanation import limit_lines
 from hems.limits.minimum_power import minimum_power_lines
 from hems.limits.reason import watts
+from hems.wiring import is_assumed
 
 NOTHING_WRITTEN = StoredFailsafe()
 
@@ -59,7 +60,7 @@ def explain(
     ordered = sorted(zip(configuration.devices, devices, strict=True), key=lambda pair: pair[0].priority)
     lines += [(settings.name, _device(device.capabilities, settings)) for settings, device in ordered]
     lines += counting_lines(count)
-    lines += limit_lines(configuration, count, today)
+    lines += limit_lines(configuration, devices, count, today)
     lines += [("Gateway dies", proof.reason.text) for proof in proofs]
     return Explanation(tuple(lines), proofs, tuple(_warnings(configuration, devices, count)))
 
@@ -192,6 +193,7 @@ def _warnings(configuration: Configuration, devices: Sequence[Device], count: Ho
             "No device counts as controllable: a limit on consumption would be accepted without any effect."
         )
     found += _covered_by_nobody(configuration, count)
+    found += _assumed_phases(configuration, devices)
     if devices and _may_limit_feed_in(configuration) and not any(d.capabilities.production for d in devices):
         found.append(
             "Feed-in may be limited, but no device can be told to feed in less: such a limit would be "
@@ -224,6 +226,18 @@ def _covered_by_nobody(configuration: Configuration, count: HouseCount) -> list[
         f"here is for it. Name it in the devices of relays, or leave out 'control: direct'; right only "
         f"where the Steuerbox acts on {name} itself."
         for name in sorted(count.direct - named)
+    ]
+
+
+def _assumed_phases(configuration: Configuration, devices: Sequence[Device]) -> list[str]:
+    protection = configuration.grid_connection_point.protection
+    if protection is None or not protection.three_phase:
+        return []
+    return [
+        f"{settings.name} runs on one phase, and nobody has said on which: fuse and unbalance count it on "
+        "phase 1. Add 'phases: [1]' to the device, or [2] or [3] if it is on another."
+        for settings, device in zip(configuration.devices, devices, strict=True)
+        if is_assumed(settings, device.capabilities)
     ]
 
 

@@ -23,12 +23,11 @@ from eebus.usecases.house import build_stack
 from eebus.usecases.limitation import Direction
 from eebus.usecases.monitoring import MonitoringServer
 from hems import __version__
-from hems.config import Configuration, DeviceSettings
+from hems.config import Configuration
 from hems.control.allocation import Strategy
 from hems.control.budget import Convention
 from hems.control.loop import Controlled, ControlLoop
 from hems.control.progress import Milestone, Progress
-from hems.control.rules import Traits, spread_over
 from hems.control.status import ControlStatus
 from hems.counting import HouseCount, count_house
 from hems.devices import Device
@@ -64,6 +63,7 @@ from hems.store.errors import StoreError
 from hems.store.state import StoredState
 from hems.story import log_event
 from hems.supervision import ServiceManager
+from hems.traits import traits_of
 from hems.vault import expiry_warning, identity_card, ship_id_of
 
 _logger = logging.getLogger(__name__)
@@ -425,18 +425,9 @@ def _in_priority_order(
     """The devices with what the configuration says about them; the first is served first."""
     pairs = zip(configuration.devices, devices, strict=True)
     ordered = sorted(pairs, key=lambda pair: pair[0].priority)
-    return [Controlled(device, _traits(settings, count)) for settings, device in ordered]
-
-
-def _traits(settings: DeviceSettings, count: HouseCount) -> Traits:
-    return Traits(
-        controllable=settings.name in count.controllable,
-        direct=settings.name in count.direct,
-        need=settings.need,
-        rank=settings.priority,
-        spread=spread_over(settings.phases),
-        line=settings.phases[0],
-    )
+    return [
+        Controlled(device, traits_of(settings, device.capabilities, count)) for settings, device in ordered
+    ]
 
 
 def _totals_wh(energies: Energies) -> dict[str, float]:

@@ -1,11 +1,12 @@
 """What the configured sources of limits and the rules mean, in plain words. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 
 from adapters.settings import AdapterSettings
-from hems.config import Configuration, ProgrammeSettings, RelaySettings
+from hems.config import Configuration, DeviceSettings, ProgrammeSettings, RelaySettings
 from hems.counting import HouseCount
+from hems.devices import Device
 from hems.limit_sources import (
     fuse_of,
     plant_of,
@@ -16,8 +17,10 @@ from hems.limit_sources import (
 from hems.limits.ceilings import Basis
 from hems.limits.reason import watts
 from hems.limits.sources.feed_in_cap import cap_of
+from hems.limits.sources.protection import GridFuse
 from hems.limits.sources.relay import Command
 from hems.limits.sources.relay_inputs import InputSettings, Signal, Standin
+from hems.wiring import is_assumed, phases_of
 
 _STRATEGIES = {
     "priority": "one device after the other",
@@ -32,8 +35,10 @@ _CONVENTIONS = {
 }
 
 
-def limit_lines(configuration: Configuration, count: HouseCount, today: date) -> list[tuple[str, str]]:
-    """Rules, fuse, cap, relays, programmes and wishes as label and text."""
+def limit_lines(
+    configuration: Configuration, devices: Sequence[Device], count: HouseCount, today: date
+) -> list[tuple[str, str]]:
+    """Rules, fuse, cap, relays, programmes and wishes as label and text; `devices` in the file's order."""
     rules, protection = configuration.rules, configuration.grid_connection_point.protection
     found = [
         ("Rules", f"scarce power goes {_STRATEGIES[rules.strategy]}; {_CONVENTIONS[rules.convention]}"),
@@ -47,6 +52,9 @@ def limit_lines(configuration: Configuration, count: HouseCount, today: date) ->
         unbalanced = fuse.phases == 3 and fuse.unbalance_w is not None
         more = f"; single-phase devices at most {watts(fuse.unbalance_w or 0.0)}" if unbalanced else ""
         found.append(("Fuse", f"{text}{more}"))
+        if fuse.phases > 1:
+            pairs = zip(configuration.devices, devices, strict=True)
+            found += [("", line) for each, device in pairs for line in _on_phases(each, device, fuse)]
     if configuration.generation is not None:
         found.append(("Feed-in", cap_of(plant_of(configuration.generation), today).reason.text))
     for relay in configuration.relays:
@@ -57,6 +65,31 @@ def limit_lines(configuration: Configuration, count: HouseCount, today: date) ->
         windows = "; ".join(str(window) for window in windows_of(wish.windows))
         found.append(("Wish", f"{wish.device} gets {watts(wish.at_least_w)} first, {windows}"))
     return found
+
+
+def _on_phases(settings: DeviceSettings, device: Device, fuse: GridFuse) -> Iterator[str]:
+    """Where a device counts, and the most that fuse and unbalance ever leave it."""
+    capabilities = device.capabilities
+    if capabilities.consumption is None:
+        return
+    phases = phases_of(settings, capabilities)
+    if settings.phases is None and capabilities.phases is None:
+        where = "counts evenly on all phases; if it draws on one alone, say which, as 'phases: [1]'"
+    else:
+        first = f", with little power on phase {phases[0]} alone" if capabilities.all_phases_from_w else ""
+        where = f"on {_named(phases)}{' (assumed)' if is_assumed(settings, capabilities) else ''}{first}"
+    most_w, lines_w = capabilities.consumption.most_w, fuse.of(*phases).least_w
+    if len(phases) == 1 and fuse.unbalance_w is not None and fuse.unbalance_w < min(most_w, lines_w):
+        where += f"; never told more than {watts(fuse.unbalance_w)} (unbalance)"
+    elif lines_w < most_w:
+        where += f"; never told more than {fuse.fuse_a:g} A on a phase"
+    yield f"{settings.name}: {where}"
+
+
+def _named(phases: tuple[int, ...]) -> str:
+    if len(phases) == 1:
+        return f"phase {phases[0]} alone"
+    return f"phases {', '.join(map(str, phases[:-1]))} and {phases[-1]}"
 
 
 def _relay(

@@ -92,6 +92,7 @@ class ProfileDevice:
             measures_power="power_w" in self._profile.points,
             freed_at_stop=control is None or control.on_shutdown == "release",
             all_phases_from_w=self._all_phases_from_w(),
+            phases=control.phases if isinstance(control, CurrentControl) else None,
         )
 
     def _all_phases_from_w(self) -> float | None:
@@ -293,12 +294,16 @@ def _limiters(profile: Profile, tools: Tools) -> dict[Direction, Limiter]:
 
 async def _both(first: Awaitable[None], second: Awaitable[None]) -> None:
     """Wait for both; the first error ends the other one. Raises that error."""
+    failed: BaseException | None = None
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_complete(first))
             tasks.create_task(_complete(second))
     except* DeviceError as errors:
-        raise errors.exceptions[0] from None
+        # Raised in here, Python 3.11.2 would put it into a group again.
+        failed = errors.exceptions[0]
+    if failed is not None:
+        raise failed
 
 
 async def _complete(awaitable: Awaitable[None]) -> None:

@@ -56,6 +56,7 @@ class MqttDevice:
             accepted_rise_s=control.min_off_s if control else 0.0,
             measures_power="power_w" in self._link.profile.points,
             freed_at_stop=control is None or control.on_shutdown == "release",
+            phases=control.phases if isinstance(control, CurrentControl) else None,
         )
 
     async def connect(self) -> None:

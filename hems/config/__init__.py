@@ -12,7 +12,7 @@ from hems.config.limit_models import (
     WishSettings,
 )
 from hems.config.loading import SOCKET_NAME, Examine, load
-from hems.config.mistakes import ConfigError, KeyPath, Mistake
+from hems.config.mistakes import ConfigError, Finding, KeyPath, Mistake, nearest
 from hems.config.models import (
     METER_NAME,
     Configuration,
@@ -40,6 +40,7 @@ __all__ = [
     "EebusSettings",
     "Examine",
     "FailsafeSettings",
+    "Finding",
     "GenerationSettings",
     "GridConnectionPointSettings",
     "HomeAssistantSettings",
@@ -61,5 +62,6 @@ __all__ = [
     "WishSettings",
     "configuration_model",
     "load",
+    "nearest",
     "schema_text",
 ]

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from hems.config.document import Document, read_document, read_scalar
-from hems.config.mistakes import ConfigError, KeyPath, Mistake, nearest, show_path, shown
+from hems.config.mistakes import ConfigError, Finding, KeyPath, Mistake, nearest, show_path, shown
 from hems.config.models import Configuration
 from hems.config.relations import relations
 from hems.config.schema import AdapterRegistry, SchemaGuide, configuration_model
@@ -22,7 +22,7 @@ _LONGEST_SOCKET_PATH = 100  # the kernel takes 107 bytes; the rest is reserve fo
 SOCKET_NAME = "gateway.sock"
 
 S = TypeVar("S", bound=Section)
-Examine = Callable[[Configuration], Iterable[tuple[KeyPath, str]]]
+Examine = Callable[[Configuration], Iterable[Finding]]
 
 
 def load(
@@ -36,7 +36,7 @@ def load(
     """Read and check the configuration file at `path`.
 
     `environment`: variables that begin with `HEMS__` count. `options`: dotted path (`eebus.port`) to value.
-    `examine` looks deeper into a configuration whose form is right, and yields path and problem of mistakes.
+    `examine` looks deeper into a configuration whose form is right, and yields the mistakes that it finds.
     Relative paths in the result count from the folder of the file. Raises ConfigError with every mistake.
     """
     document = _read_file(path)
@@ -64,7 +64,7 @@ def load(
         configuration = _with_absolute_paths(path, configuration)
         mistakes += _paths(configuration, origins)
         if examine is not None:
-            mistakes += [origins.mistake(place, problem, "") for place, problem in examine(configuration)]
+            mistakes += [origins.mistake(*finding) for finding in examine(configuration)]
     if mistakes or configuration is None:
         raise ConfigError(_in_reading_order(mistakes, str(path)))
     return configuration

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 KeyPath = tuple[str | int, ...]
 
+Finding = tuple[KeyPath, str, str]
+"""Where, what is wrong, and what would be right."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mistake:

@@ -344,11 +344,12 @@ class DeviceSettings(Section):
         description="Class of need for the strategy `need`: 0 is served before 1.",
         json_schema_extra=unit("rank"),
     )
-    phases: tuple[Literal[1, 2, 3], ...] = Field(
-        default=(1, 2, 3),
+    phases: tuple[Literal[1, 2, 3], ...] | None = Field(
+        default=None,
         min_length=1,
         max_length=3,
-        description="Phases that it is connected to; [2] for a single-phase device on the second.",
+        description="Phases that it is connected to, such as [2]; null takes what the adapter says: the "
+        "first for a single-phase device, else all three.",
     )
     adapter: SerializeAsAny[BaseModel] = Field(
         description="How the device is reached; `type` says which way."

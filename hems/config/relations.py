@@ -6,11 +6,8 @@ They are looked for in the values as they were read, so that they are told even 
 import json
 from collections.abc import Iterator, Mapping
 
-from hems.config.mistakes import KeyPath, nearest, show_path, shown
+from hems.config.mistakes import Finding, KeyPath, nearest, show_path, shown
 from hems.config.models import METER_NAME
-
-Finding = tuple[KeyPath, str, str]
-"""Where, what is wrong, and what would be right."""
 
 
 def relations(data: Mapping[str, object]) -> list[Finding]:

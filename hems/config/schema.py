@@ -134,7 +134,7 @@ def _describe(schema: Schema) -> str:
         case "string":
             return f"a text{_length(schema)}{null}"
         case "array":
-            return f"a list{_length(schema)}"
+            return f"a list{_length(schema)}{null}"
         case _:
             return "another value"
 

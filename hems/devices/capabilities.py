@@ -50,6 +50,7 @@ class Capabilities:
     `freed_at_stop`: when the gateway stops and nothing binds it, it is freed; else it keeps its set-point.
     `all_phases_from_w`: a device that switches between one phase and all runs on its first one with less, and
     with as much on all of them, though for a while still on one; None for a device that does not switch.
+    `phases`: how many it is wired to; None where nobody knows.
     """
 
     kind: Kind
@@ -64,6 +65,7 @@ class Capabilities:
     accepted_rise_s: float = 0.0
     min_run_s: float = 0.0
     all_phases_from_w: float | None = None
+    phases: int | None = None
     measures_power: bool = True
     freed_at_stop: bool = True
 
