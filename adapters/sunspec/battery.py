@@ -149,7 +149,7 @@ class SunSpecBattery:
             storage = await self._prepare(Priority.LIMIT)
             if setpoint.power_w is None:
                 return await self._release(storage)
-            return await self._limit(storage, setpoint.power_w)
+            return await self._limit(storage, setpoint.power_w, lasting=setpoint.lasting)
         except DeviceUnreachable:
             self._connection.doubt_map()
             raise
@@ -205,7 +205,7 @@ class SunSpecBattery:
 
     # Limiting.
 
-    async def _limit(self, storage: _Storage, power_w: float) -> Readback:
+    async def _limit(self, storage: _Storage, power_w: float, *, lasting: bool) -> Readback:
         model = await self._connection.read_model(storage.location, Priority.LIMIT)
         mode = model.integer("StorCtl_Mod") or 0
         if mode & _DISCHARGE_LIMIT and (model.integer("OutWRte") or 0) < 0:
@@ -214,7 +214,7 @@ class SunSpecBattery:
             await self._write(storage, "OutWRte", storage.full_raw())
         raw = percent_raw_at_most(power_w, storage.reference_w, storage.exponent)
         if self._has_timer:
-            await self._write(storage, "InOutWRte_RvrtTms", self._options.revert_s)
+            await self._write(storage, "InOutWRte_RvrtTms", 0 if lasting else self._options.revert_s)
         await self._write(storage, "InWRte", raw)
         await self._write(storage, "StorCtl_Mod", mode | _CHARGE_LIMIT)
         written_w = power_of(raw, storage.reference_w, storage.exponent)

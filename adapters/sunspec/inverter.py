@@ -142,7 +142,7 @@ class SunSpecInverter:
             limiter = await self._prepare(Priority.LIMIT)
             if setpoint.power_w is None:
                 return await limiter.release()
-            return await limiter.limit(setpoint.power_w)
+            return await limiter.limit(setpoint.power_w, lasting=setpoint.lasting)
         except DeviceUnreachable:
             self._connection.doubt_map()
             raise

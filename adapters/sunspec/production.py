@@ -41,8 +41,8 @@ class ProductionLimiter(Protocol):
     async def held_w(self, priority: Priority) -> float | None:
         """The limit that the device shows, None when it is free. Raises DeviceError."""
 
-    async def limit(self, power_w: float) -> Readback:
-        """Limit it. Raises DeviceError."""
+    async def limit(self, power_w: float, *, lasting: bool = False) -> Readback:
+        """Limit it; `lasting`: without an end where the device can. Raises DeviceError."""
 
     async def release(self) -> Readback:
         """Free it. Raises DeviceError."""
@@ -112,9 +112,9 @@ class ModelLimiter:
         held_w = power_of(state.percent_raw, self.reference_w, self._exponent)
         return None if self._connection.quirks.full_is_free and held_w >= self.reference_w else held_w
 
-    async def limit(self, power_w: float) -> Readback:
+    async def limit(self, power_w: float, *, lasting: bool = False) -> Readback:
         percent_raw = self._raw(power_w)
-        revert_s = self._dead_man.revert_s if self.has_timer else 0
+        revert_s = self._dead_man.revert_s if self.has_timer and not lasting else 0
         after_w = self._dead_man.after_w
         after_raw = None if after_w is None else self._raw(after_w)
         await self._write(limit_write(self._location.model_id, percent_raw, revert_s, after_raw))
@@ -184,7 +184,9 @@ class DynamicLimiter:
         """Program what happens without renewal, where it is another. Raises DeviceError."""
         if not self._dead_man.revert_s:
             raise DeviceError(f"{self._name}: its limits always end by a timer; set revert_s above 0")
-        after_w = self._dead_man.after_w
+        await self._program(self._dead_man.after_w, priority)
+
+    async def _program(self, after_w: float | None, priority: Priority) -> None:
         after_percent = _FULL_PERCENT if after_w is None else self._percent(after_w)
         registers = self._registers
         await self._ensure(registers.timeout_s, NumberType.U32, self._dead_man.revert_s, priority)
@@ -197,9 +199,9 @@ class DynamicLimiter:
             return None
         return self.reference_w * percent / _FULL_PERCENT
 
-    async def limit(self, power_w: float) -> Readback:
+    async def limit(self, power_w: float, *, lasting: bool = False) -> Readback:
         await self._tell(self._percent(power_w))
-        await self.set_up(Priority.LIMIT)
+        await self._program(power_w if lasting else self._dead_man.after_w, Priority.LIMIT)
         written_w = self.reference_w * self._percent(power_w) / _FULL_PERCENT
         held_w = await self.held_w(Priority.LIMIT)
         if held_w is not None and math.isclose(held_w, written_w, rel_tol=1e-5, abs_tol=0.01):

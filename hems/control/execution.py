@@ -157,13 +157,18 @@ class DeviceCore:
         """Give the lane its newest set-point; True when that is another than before."""
         return self._lanes[direction].tell(power_w, reason, now)
 
+    def leave(self, direction: Direction) -> None:
+        """Nobody renews the set-point any more: one that its own fallback would raise is told to last."""
+        fallback, lane = self.capabilities.fallback(direction), self._lanes[direction]
+        lane.must_last = fallback is not None and lane.told_w is not None and fallback.power_w > lane.told_w
+
     def next_write(self, now: float) -> Setpoint | None:
         """The set-point to write now, reductions first; None when there is nothing to write yet."""
         due = [lane for lane in self._lanes.values() if self._due_at(lane, now) <= now]
         if not due:
             return None
         lane = min(due, key=lambda each: not each.is_reduction)
-        return Setpoint(lane.direction, lane.told_w)
+        return Setpoint(lane.direction, lane.told_w, lasting=lane.must_last)
 
     def next_write_at(self, now: float) -> float | None:
         """When `next_write` has something to write if nothing else happens."""
@@ -326,6 +331,7 @@ class _Lane:
         self.capabilities = capabilities
         self.told = False
         self.told_w: float | None = None
+        self.must_last = False
         self.changed_at_s = -_NEVER
         self._reason = _UNTOLD
         self._bound_w = capabilities.nameplate_w
@@ -393,6 +399,7 @@ class _Lane:
             self._patience_s = RETRY_S
             self._excess.restart(self._aim_w)
         self._outstanding_w = max(self._outstanding_w, self._power(power_w))
+        self.must_last = False
         self._sent, self._sent_w, self._sent_at_s = True, power_w, now
         self._on_its_way = True
         self._again_at_s = _NEVER
@@ -502,7 +509,7 @@ class _Lane:
         refresh_s = self.capabilities.refresh_s
         if not self.told:
             return now if refresh_s is not None and not self._sent else self._refresh_at()
-        if not self._sent or self._sent_w != self.told_w:
+        if not self._sent or self._sent_w != self.told_w or self.must_last:
             return now
         return min(self._again_at_s, self._refresh_at())
 

@@ -151,7 +151,9 @@ class Side:
         bound = bound_at_stop(mine, self._situation, nameplates_w)
         for name, core in cores.items():
             told = core.view(self.direction, now).told
-            if told and name not in bound and core.capabilities.freed_at_stop:
+            if told and name in bound:
+                core.leave(self.direction)
+            elif told and core.capabilities.freed_at_stop:
                 core.tell(self.direction, None, _STOPPING, now)
         return bound
 

@@ -107,6 +107,15 @@ async def test_golden_frames_rate_before_mode_and_the_timer_first_where_there_is
     ]
 
 
+async def test_a_charge_limit_that_nobody_will_renew_has_no_end() -> None:
+    peer = RegisterPeer(at(40_000, common(), storage(revert=0), END))
+    async with tcp_stub(peer.answer) as stub, site() as place:
+        place.port = stub.port
+        device = await connected(place, revert_s=100)
+        await device.write(Setpoint(CONSUMPTION, 1_000.0, lasting=True))
+    assert peer.writes[0] == (16, REVERT, (0,))
+
+
 async def test_a_discharge_limit_of_somebody_else_is_left_alone() -> None:
     peer = RegisterPeer(at(40_000, common(), storage(mode=2, out_rate=3_000), END))
     async with tcp_stub(peer.answer) as stub, site() as place:

@@ -89,6 +89,19 @@ async def test_the_device_drops_the_limit_when_it_is_not_refreshed(options: Hous
         assert (await device.read()).ceilings_w == {PRODUCTION: None}
 
 
+@pytest.mark.parametrize("options", [M123, M704])
+async def test_a_limit_that_nobody_will_renew_has_no_end_until_the_next_one(options: HouseOptions) -> None:
+    async with site(options) as place:
+        device = await connected(place, revert_s=120)
+        await device.write(limit(3000.0))
+        await device.write(Setpoint(PRODUCTION, 3000.0, lasting=True))
+        place.pass_time(10_000.0)
+        assert (await device.read()).ceilings_w == {PRODUCTION: 3000.0}
+        await device.write(limit(4000.0))
+        place.pass_time(121.0)
+        assert (await device.read()).ceilings_w == {PRODUCTION: None}
+
+
 async def test_704_the_timer_is_one_32_bit_number_and_counts_down() -> None:
     """A five-register write would put the seconds into the high word: 65 536 times as long."""
     async with site(M704) as place:

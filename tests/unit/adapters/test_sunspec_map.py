@@ -252,6 +252,17 @@ async def test_solaredge_golden_frames_of_its_dynamic_limit() -> None:
     ]
 
 
+async def test_solaredge_falls_to_the_limit_itself_when_nobody_will_renew_it() -> None:
+    """Its timer cannot be switched off."""
+    peer = solaredge()
+    async with inverter(peer, revert_s=90) as device:
+        await device.write(limit(3_000.0))
+        await device.write(Setpoint(Direction.PRODUCTION, 3_000.0, lasting=True))
+        await device.write(limit(4_000.0))
+    after = [words for _, address, words in peer.writes if address == 0xF312]
+    assert after == [(0x0000, 0x4216), (0x0000, 0x42C8)]  # 37.5 %, and 100 % again
+
+
 async def test_solaredge_that_forgot_its_timeout_gets_it_with_the_next_limit() -> None:
     peer = solaredge()
     async with inverter(peer, revert_s=60) as device:

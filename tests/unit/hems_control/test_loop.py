@@ -11,7 +11,7 @@ from hems.control.allocation import Strategy
 from hems.control.execution import Obedience
 from hems.control.progress import Milestone
 from hems.control.runner import Bell
-from hems.devices import Direction, Fallback, FeasiblePowers, PowerRange
+from hems.devices import Direction, Fallback, FeasiblePowers, PowerRange, Setpoint
 from hems.limits.ceilings import Basis
 from hems.limits.sources.protection import GridFuse, protection_ceilings
 from hems.limits.sources.user import user_ceiling
@@ -582,6 +582,26 @@ def test_shutdown_during_an_order_frees_nothing(caplog: pytest.LogCaptureFixture
 
     run(scenario())
     assert caplog.records == [], "an orderly stop is no trouble"
+
+
+@pytest.mark.parametrize(("falls_to_w", "lasting"), [(10_000.0, True), (2000.0, False)])
+def test_shutdown_during_an_order_lets_last_what_a_fallback_would_raise(
+    falls_to_w: float, lasting: bool
+) -> None:
+    """An inverter that is free again after two minutes would feed in more than the order allows."""
+
+    async def scenario() -> None:
+        can = replace(inverter(), production_fallback=Fallback(120.0, falls_to_w))
+        south = SimulatedDevice("south", can, wanted_w=-9000.0)
+        async with running(House([south])) as house:
+            house.limit(3000.0, Basis.FEED_IN)
+            await house.watch(5.0)
+            await house.control.shutdown()
+            written = [setpoint for _, setpoint in south.writes]
+            assert written[0] == Setpoint(PRODUCTION, 3000.0)
+            assert written[1:] == ([Setpoint(PRODUCTION, 3000.0, lasting=True)] if lasting else [])
+
+    run(scenario())
 
 
 @pytest.mark.parametrize("fused", [False, True])
