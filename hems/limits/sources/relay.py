@@ -3,6 +3,9 @@
 A relay carries no value and gives no feedback: what a pattern of contacts means in watts stands here. A
 pattern that the wiring does not allow is an input fault, which restricts the house by itself, never by an
 order; a contact that cannot be read is never taken for a release unless the settings say so.
+
+A pattern must have stood for the longest debounce of the group before it loosens a limit or is a fault; what
+is in force stays until then. A stricter order waits only while an input is changing.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -14,6 +17,7 @@ from hems.devices import ContactState
 from hems.limits.ceilings import Basis, Ceiling, CeilingKind
 from hems.limits.reason import Reason, watts
 from hems.limits.sources.relay_inputs import InputReader, InputSettings, Signal, Standin
+from hems.limits.sources.relay_movement import Movement
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +165,11 @@ class RelaySource:
         self._unstored: str | None = None
         self._command: Command | None = None
         self._told: dict[str, Ceiling] = {}
+        levels = [name for name in self._readers if settings.input(name).signal is Signal.LEVEL]
+        self._movement = Movement(
+            [self._readers[name] for name in levels],
+            max((settings.input(name).debounce_s for name in levels), default=0.0),
+        )
         strictest = settings.wiring.strictest()
         self._limits_consumption = strictest.consumption_w is not None
         self._limits_feed_in = strictest.feed_in_share is not None
@@ -171,6 +180,7 @@ class RelaySource:
             state = states.get(name)
             if state is not None and reader.take(state) and name in self._pulse_inputs():
                 self._take_pulse(name)
+        self._movement.note(now)
         return self.due(now)
 
     @property
@@ -196,9 +206,25 @@ class RelaySource:
 
     def due(self, now: float) -> list[Ceiling]:
         """The ceilings that have changed since they were told last, also by mere silence of the inputs."""
-        changed = [c for c in self._ceilings(now) if self._is_news(c)]
+        command, why = self._ordered(now)
+        settled = self._movement.settled(now)
+        if settled and why.certain:
+            self._command = command
+        at_once = not why.fault and not self._movement.changing()
+        changed = [
+            ceiling
+            for ceiling in self._ceilings(command, why, now)
+            if self._is_news(ceiling) and (settled or (at_once and self._is_stricter(ceiling)))
+        ]
         self._told.update({ceiling.source: ceiling for ceiling in changed})
         return changed
+
+    def _is_stricter(self, ceiling: Ceiling) -> bool:
+        """Than what is in force."""
+        told = self._told.get(ceiling.source)
+        if told is None or told.value_w is None:
+            return ceiling.value_w is not None
+        return ceiling.value_w is not None and ceiling.value_w < told.value_w
 
     def _is_news(self, ceiling: Ceiling) -> bool:
         told = self._told.get(ceiling.source)
@@ -208,17 +234,15 @@ class RelaySource:
             ceiling.reason.text,
         )
 
-    def _ceilings(self, now: float) -> list[Ceiling]:
+    def _ordered(self, now: float) -> tuple[Command, "_Why"]:
         levels = {name: self._level(name, now) for name in self._readers}
         active = Pattern(name for name, (is_active, _) in levels.items() if is_active)
-        doubtful = [name for name, (_, certain) in levels.items() if not certain]
+        doubtful = tuple(name for name, (_, certain) in levels.items() if not certain)
         command = self._settings.wiring.commands.get(active)
-        fault = command is None
-        if command is None:
-            command = self._faulty()
-        elif not doubtful:
-            self._command = command
-        why = _Why(self._settings.name, tuple(sorted(active)), tuple(doubtful), fault)
+        why = _Why(self._settings.name, tuple(sorted(active)), doubtful, fault=command is None)
+        return (self._faulty() if command is None else command), why
+
+    def _ceilings(self, command: Command, why: "_Why", now: float) -> list[Ceiling]:
         found = []
         if self._limits_consumption:
             found.append(self._ceiling(Basis.CONTROLLABLE, command.consumption_w, why, now))
@@ -253,8 +277,7 @@ class RelaySource:
         return settings.unreadable is Standin.ACTIVE, False
 
     def _ceiling(self, basis: Basis, value_w: float | None, why: "_Why", now: float) -> Ceiling:
-        certain = not why.fault and not why.doubtful
-        kind = CeilingKind.GRID_OPERATOR if certain else CeilingKind.SELF_IMPOSED
+        kind = CeilingKind.GRID_OPERATOR if why.certain else CeilingKind.SELF_IMPOSED
         return Ceiling(
             source=f"relay/{self._settings.name}/{basis.direction.value}",
             value_w=value_w,
@@ -274,6 +297,10 @@ class _Why:
     active: tuple[str, ...]
     doubtful: tuple[str, ...]
     fault: bool
+
+    @property
+    def certain(self) -> bool:
+        return not self.fault and not self.doubtful
 
     def reason(self, basis: Basis, value_w: float | None) -> Reason:
         what = "feed-in" if basis is Basis.FEED_IN else "consumption"

@@ -65,26 +65,23 @@ class InputReader:
     def __init__(self, settings: InputSettings) -> None:
         self._settings = settings
         self._accepted: bool | None = None
-        self._changing_to: bool | None = None
-        self._changing_since_s = 0.0
+        self._shown: bool | None = None
+        self._shown_since_s = 0.0
         self._known_at_s: float | None = None
 
     def take(self, state: ContactState) -> bool:
         """Take a reading; True when it completes the beginning of a command (an edge, for pulses)."""
         if state.closed is None:
-            self._changing_to = None
+            self._shown = None
             return False
         active = state.closed == (self._settings.active_when is ActiveWhen.CLOSED)
         self._known_at_s = state.at_s
-        if active == self._accepted:
-            self._changing_to = None
-            return False
-        if active != self._changing_to:
-            self._changing_to, self._changing_since_s = active, state.at_s
-        if state.at_s - self._changing_since_s < self._settings.debounce_s:
+        if active != self._shown:
+            self._shown, self._shown_since_s = active, state.at_s
+        if active == self._accepted or state.at_s - self._shown_since_s < self._settings.debounce_s:
             return False
         began = active and self._accepted is False
-        self._accepted, self._changing_to = active, None
+        self._accepted = active
         return began
 
     def level(self, now: float) -> Level:
@@ -97,6 +94,17 @@ class InputReader:
         if settings.unreadable is Standin.KEEP:
             return Level(self._accepted, certain=False)
         return Level(settings.unreadable is Standin.ACTIVE, certain=False)
+
+    @property
+    def changing(self) -> bool:
+        """Whether it shows something else than what counts, not yet for long enough."""
+        return self._accepted is not None and self._shown not in (None, self._accepted)
+
+    def at_rest(self, now: float, rest_s: float) -> bool:
+        """Whether it has shown the same for `rest_s`; of one that is not readable nothing is expected."""
+        if self._known_at_s is None or not self.readable(now):
+            return True
+        return self._known_at_s - self._shown_since_s >= rest_s
 
     @property
     def ever_read(self) -> bool:
