@@ -10,6 +10,8 @@ FALLING_S = 10.0
 """For so long a fall of the readings is remembered when new credit is taken: as long as a meter may lag."""
 CREDIT_HOLD_S = 30.0
 """New credit must have been there for so long before it is used: a cloud takes it away in seconds."""
+_CLEAR_W = 50.0
+"""Readings that differ by no more show the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,8 @@ class CreditTracker:
         self._credit_w = min(self._credit_w, expected_w)
         if reading.least_w <= self._credit_w:
             self._restart_hold()
-            self._reason = _used(self._credit_w)
+            unclear = reading.most_w > self._credit_w + _CLEAR_W
+            self._reason = _unclear(self._credit_w, reading) if unclear else _used(self._credit_w)
         elif reading.taken_s <= frozen_until_s:
             self._restart_hold()
             self._reason = _frozen(self._credit_w)
@@ -129,6 +132,12 @@ _NO_METER = Reason("no_credit_without_meter", "no credit: there is no fresh read
 
 def _used(credit_w: float) -> Reason:
     return Reason("credit", f"{watts(credit_w)} of credit by measurement", {"credit_w": credit_w})
+
+
+def _unclear(credit_w: float, reading: CreditReading) -> Reason:
+    between = f"between {watts(reading.least_w)} and {watts(reading.most_w)}"
+    text = f"credit stays at {watts(credit_w)}: a device moves, and the readings show {between}"
+    return Reason("credit_unclear", text, {"credit_w": credit_w})
 
 
 def _frozen(credit_w: float) -> Reason:

@@ -55,7 +55,7 @@ class LaneView:
 
     `told`, `told_w`: the set-point in force. `charge_w`: the most it may take for all we know; a rise of
     others may not spend it. `reserved_w`: what it takes whatever it is told, 0 for a device that obeys.
-    `excess_w`: how much more than it is told it takes, by experience.
+    `excess_w`: how much more than it is told it takes, by experience. `waits_for`: why it may not rise now.
     """
 
     name: str
@@ -64,12 +64,17 @@ class LaneView:
     told_w: float | None
     charge_w: float
     reserved_w: float
-    may_rise: bool
+    waits_for: str
     measured_w: float | None
     measured_at_s: float | None
     obedience: Obedience
     reason: Reason
     excess_w: float = 0.0
+
+    @property
+    def may_rise(self) -> bool:
+        """Whether it may be told more now."""
+        return not self.waits_for
 
 
 class DeviceCore:
@@ -242,7 +247,7 @@ class DeviceCore:
             told_w=lane.told_w,
             charge_w=lane.charge_w(measured_w, now if self._sample is None else self._sample.at_s, now),
             reserved_w=lane.reserved_w(measured_w, now),
-            may_rise=self.connected and not self._in_flight and self._rise_pause_over(lane, now),
+            waits_for=self._waits_for(lane, now),
             measured_w=measured_w,
             measured_at_s=None if self._sample is None else self._sample.at_s,
             obedience=obedience,
@@ -275,23 +280,31 @@ class DeviceCore:
             told_w=None,
             charge_w=taken_w,
             reserved_w=taken_w,
-            may_rise=False,
+            waits_for="it cannot be told anything",
             measured_w=measured_w,
             measured_at_s=None if self._sample is None else self._sample.at_s,
             obedience=Obedience.FREE,
             reason=_UNTOLD,
         )
 
-    def _rise_pause_over(self, lane: "_Lane", now: float) -> bool:
-        """A rise waits for the effect of the last change, and leaves a slow device's next slot unused.
-
-        That slot is there for a reduction that arrives meanwhile. A device that was paused rests longer.
+    def _waits_for(self, lane: "_Lane", now: float) -> str:
+        """What a rise waits for, empty for nothing: the effect of the last change, a rest after a pause, and
+        the next slot of a slow device, which is there for a reduction that arrives meanwhile.
         """
         capabilities = self.capabilities
         rest_s = capabilities.accepted_rise_s if lane.told_w == 0.0 else 0.0
-        pause_s = max(capabilities.reaction_s, rest_s)
-        slot_s = -_NEVER if self._last_write_s is None else self._last_write_s + 2 * capabilities.write_gap_s
-        return now >= max(lane.changed_at_s + pause_s, slot_s if capabilities.write_gap_s else -_NEVER)
+        if not self.connected:
+            return _OUT_OF_REACH
+        if self._in_flight:
+            return "it is being told something"
+        if now < lane.changed_at_s + capabilities.reaction_s:
+            return "its last change is too recent to be seen in the measurements"
+        if now < lane.changed_at_s + rest_s:
+            return f"it rests for {rest_s:.0f} s after a pause"
+        slow = capabilities.write_gap_s and self._last_write_s is not None
+        if slow and now < (self._last_write_s or 0.0) + 2 * capabilities.write_gap_s:
+            return f"it can be told something each {capabilities.write_gap_s:.0f} s only"
+        return ""
 
     def _unreachable(self, direction: Direction, lane: "_Lane | None", now: float) -> LaneView:
         charge_w, reason = self._worst_case(direction, lane, now)
@@ -302,7 +315,7 @@ class DeviceCore:
             told_w=None if lane is None else lane.told_w,
             charge_w=charge_w,
             reserved_w=charge_w,
-            may_rise=False,
+            waits_for=_OUT_OF_REACH,
             measured_w=None,
             measured_at_s=None,
             obedience=Obedience.UNREACHABLE,
@@ -574,6 +587,7 @@ class _Lane:
 
 
 _NEVER = float("inf")
+_OUT_OF_REACH = "it is out of reach"
 _UNTOLD = Reason("never_told", "never told anything")
 
 

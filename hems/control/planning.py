@@ -207,8 +207,7 @@ def _known(power_w: float | None) -> float:
 
 
 def _rests(view: LaneView) -> Reason:
-    text = "rises later: it is out of reach, or its last change is too recent to be seen in the measurements"
-    return Reason("rise_paused", text, {"power_w": view.told_w})
+    return Reason("rise_paused", f"rises later: {view.waits_for}", {"power_w": view.told_w})
 
 
 def _too_small(told_w: float, power_w: float) -> Reason:

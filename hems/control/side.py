@@ -213,7 +213,13 @@ class Side:
             others = [each for each in views.values() if each.name != name]
             covering = [b for b in self._budgets if b.part(name).covers]
             why = explain(
-                told, core.capabilities, covering, others, self.direction, self._gauge.credit_reason
+                told,
+                core.capabilities,
+                covering,
+                others,
+                {share.name: share.charge_w for share in self._plan.allocation.shares},
+                self.direction,
+                self._gauge.credit_reason,
             )
         return LaneStatus(
             direction=self.direction,

@@ -1,6 +1,6 @@
 """Why a device was told its set-point: one sentence with all figures, the same wherever it is shown. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from hems.control.budget import Budget
 from hems.control.execution import LaneView
@@ -11,6 +11,8 @@ from hems.limits.reason import Reason, ReasonValue, watts
 _LEAST_A = 6.0
 """The lowest current of a charge point (IEC 61851), at the low end of its range."""
 _USUAL_PHASE_W = 1380.0
+_MORE_W, _MORE = 50.0, 0.02
+"""So much more is worth a word."""
 _WORDS = {1: "single-phase", 2: "two-phase", 3: "three-phase"}
 
 
@@ -19,20 +21,22 @@ def explain(
     capabilities: Capabilities,
     covering: Sequence[Budget],
     others: Sequence[LaneView],
+    kept_w: Mapping[str, float],
     direction: Direction,
     credit_reason: Reason,
 ) -> Reason:
     """The set-point in the device's own terms, the limit behind it, what others take, the credit, the step.
 
-    `covering`: the budgets that count for the device; `others`: the other devices of this direction.
-    Credit is told where the binding limit earns any.
+    `covering`: the budgets that count for the device. `others`: the other devices of this direction;
+    `kept_w`: what the division leaves to each of them, by name. Credit is told where the binding limit earns
+    any.
     """
     if told.power_w is None or not covering:
         return told.reason
     binding = _binding(told, covering)
     limit_w, credit_w = (binding.reason.values.get(key) for key in ("limit_w", "credit_w"))
     parts = [str(binding.reason.values.get("cause", "")) or _limit(binding)]
-    parts += [_other(view) for view in others if binding.part(view.name).covers]
+    parts += [_other(view, kept_w[view.name]) for view in others if binding.part(view.name).covers]
     if credit_w is not None:
         parts.append(_credit(float(credit_w), direction, credit_reason))
     parts.append(_step(told.reason))
@@ -79,10 +83,14 @@ def _limit(budget: Budget) -> str:
     return budget.reason.text.partition(": ")[2] or budget.reason.text
 
 
-def _other(view: LaneView) -> str:
-    if view.measured_w is not None:
-        return f"{view.name} measured {watts(view.measured_w)}"
-    return f"{view.name} not measured, {watts(view.charge_w)} set aside"
+def _other(view: LaneView, kept_w: float) -> str:
+    """What another device takes, and what is kept for it where that is clearly more."""
+    kept_w = max(kept_w, view.charge_w if view.reserved_w else 0.0)
+    if view.measured_w is None:
+        return f"{view.name} not measured, {watts(kept_w)} set aside"
+    told = f"{view.name} measured {watts(view.measured_w)}"
+    is_more = kept_w > view.measured_w + max(_MORE_W, _MORE * view.measured_w)
+    return f"{told}, {watts(kept_w)} kept for it" if is_more else told
 
 
 def _step(reason: Reason) -> str:

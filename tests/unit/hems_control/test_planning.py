@@ -26,7 +26,17 @@ def standing(
 ) -> Standing:
     reserved_w = charge_w if obedience is Obedience.UNREACHABLE else 0.0
     view = LaneView(
-        name, CONSUMPTION, told, told_w, charge_w, reserved_w, may_rise, None, None, obedience, WHY
+        name,
+        CONSUMPTION,
+        told,
+        told_w,
+        charge_w,
+        reserved_w,
+        "" if may_rise else "it rests",
+        None,
+        None,
+        obedience,
+        WHY,
     )
     return Standing(view, ANY, demand_w)
 

@@ -1,9 +1,11 @@
 """The sentence that says why: limit, what others take, credit, step, in the device's own terms."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
+from hems.control.credit import CreditReading, CreditTracker
 from hems.control.why import in_own_terms
 from hems.devices import Capabilities, FeasiblePowers, Kind, PowerRange
 from hems.limits.ceilings import Basis
@@ -78,6 +80,43 @@ def test_a_device_of_which_nothing_is_known_is_named_with_what_is_set_aside() ->
             assert "first not measured, 4.83 kW set aside" in why(house, "pump") or "11.04 kW" in why(
                 house, "pump"
             )
+
+    run(scenario())
+
+
+def test_what_is_kept_for_a_device_that_takes_less_is_named_so_that_the_figures_add_up() -> None:
+    async def scenario() -> None:
+        pump = SimulatedDevice("pump", heat_pump(), wanted_w=1000.0)
+        box = SimulatedDevice("wallbox", BOX, wanted_w=11_040.0)
+        async with running(House([pump, box])) as house:
+            house.limit(9000.0)
+            await house.watch(30.0)
+            assert why(house, "wallbox").startswith(
+                "0 W because the grid operator limits, pump measured 1.00 kW, 8.00 kW kept for it, credit 0"
+            )
+            await house.watch(120.0)
+            assert "pump measured 1.00 kW, 4.00 kW kept for it" in why(house, "wallbox")
+
+    run(scenario())
+
+
+def test_readings_that_a_moving_device_mixes_are_no_proof_that_nothing_is_generated() -> None:
+    tracker = CreditTracker()
+    tracker.update(CreditReading(0.0, 2400.0, 1.0), frozen_until_s=0.0)
+    assert tracker.reason.text == (
+        "credit stays at 0 W: a device moves, and the readings show between 0 W and 2.40 kW"
+    )
+
+
+def test_a_rise_that_waits_says_what_for() -> None:
+    async def scenario() -> None:
+        box = SimulatedDevice("wallbox", replace(BOX, accepted_rise_s=60.0), wanted_w=11_040.0)
+        async with running(House([box])) as house:
+            house.limit(0.0)
+            await house.watch(10.0)
+            house.limit(7560.0)
+            await house.watch(5.0)
+            assert "it rests for 60 s after a pause" in why(house, "wallbox")
 
     run(scenario())
 
