@@ -41,10 +41,16 @@ Anybody can run the same cases against a device of their own, over a real socket
     hems conformance --list --parameters sheet.yaml     # what applies, and how long it takes
     hems conformance --target 192.168.1.20:4712 --parameters sheet.yaml --cases 'TC_SHIP_*,ATC_LPC_*' \\
         --frames --json result.json --junit result.xml
-    hems conformance --run-gateway hems.yaml            # our gateway, started and restarted as the cases ask
+    hems conformance --run-gateway hems.yaml            # our gateway with these limits, in a house of its own
     hems conformance --run-steuerbox /tmp/steuerbox     # our Steuerbox, with commands typed into it
 
-What only a person at the device can do or see is asked for. The cases that apply to a gateway take about
+What only a person at the device can do or see is asked for. `--run-gateway` touches nothing of your house,
+also while its gateway runs: it works in a throw-away data directory, so with an SKI of its own, and limits a
+simulated house. `--with-devices` takes the real devices; then the gateway of the house must not run.
+`--gateway DATA_DIR` tests one that runs already, unless it trusts a Steuerbox, and overwrites what a
+Steuerbox wrote there.
+
+The cases that apply to a gateway take about
 eleven hours in real time, because four LPC and LPP cases wait for the failsafe duration of two hours; leave
 them out with `--cases`. `make soak-conformance` runs all cases against `hems run` and `hems steuerbox` as
 processes of their own, several at a time; [robustness](robustness.md#long-runs) tells the outcome.

@@ -105,6 +105,8 @@ async def _run(entry: CaseEntry, code: CaseCode, target: Target, data_set: str) 
             except (NotPossible, RefusedInTls, ConnectionError) as error:
                 verdict, text = Verdict.INCONCLUSIVE, str(error)
             seconds = dut.now() - began_at
+    except NotPossible as error:  # before the case could begin: the tester is not even trusted
+        verdict, text = Verdict.INCONCLUSIVE, str(error)
     except Exception as error:
         _log.exception("%s broke", entry.id)
         verdict, text = Verdict.ERROR, f"{type(error).__name__}: {error}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hems.cli.options import CommandFailed, load_config
+from hems.cli.options import CommandFailed
 
 if TYPE_CHECKING:
     from eebus.conformance.catalogue import CaseEntry
@@ -34,13 +34,21 @@ _IDENTITIES = Path.home() / ".local" / "state" / "eebus-hems" / "conformance"
     "--gateway",
     "data_dir",
     type=click.Path(path_type=Path, file_okay=False, exists=True),
-    help="Test the gateway that works in this data directory, over its local interface.",
+    help="Test the gateway that works in this data directory, over its local interface: its devices are "
+    "limited, and what a Steuerbox wrote is overwritten. Refused while it trusts a Steuerbox.",
 )
 @click.option(
     "--run-gateway",
     "gateway_config",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    help="Start a gateway with this configuration, test it, and restart it as the cases ask.",
+    help="Start a gateway of its own with the limits of this configuration, test it, and restart it as the "
+    "cases ask. Its data directory is thrown away and its house simulated: yours is not touched.",
+)
+@click.option(
+    "--with-devices",
+    is_flag=True,
+    help="With --run-gateway: take the real devices, meter, relays and broker of that configuration. They "
+    "are really limited; the gateway of the house must not run meanwhile.",
 )
 @click.option(
     "--run-steuerbox",
@@ -204,6 +212,8 @@ async def _target(options: Mapping[str, Any], given: "Sheet | None") -> "AsyncIt
 def _device(
     options: Mapping[str, Any], given: "Sheet | None"
 ) -> "contextlib.AbstractAsyncContextManager[_Device]":
+    if options["with_devices"] and options["gateway_config"] is None:
+        raise click.UsageError("--with-devices belongs to --run-gateway.")
     if options["steuerbox_folder"] is not None:
         return _our_steuerbox(options, given)
     if options["gateway_config"] is not None or options["data_dir"] is not None:
@@ -225,20 +235,25 @@ async def _foreign_device(options: Mapping[str, Any], given: "Sheet | None") -> 
 @contextlib.asynccontextmanager
 async def _our_gateway(options: Mapping[str, Any], given: "Sheet | None") -> AsyncIterator[_Device]:
     from eebus.conformance.sheet import make_sheet
-    from hems.cli.conformance_gateway import GatewayOperator, gateway_process
+    from hems.cli.conformance_gateway import GatewayOperator, trust_kept
+    from hems.cli.conformance_house import own_gateway
 
     async with contextlib.AsyncExitStack() as stack:
-        data_dir, process, config = options["data_dir"], None, options["gateway_config"]
-        if config is not None:
-            data_dir = load_config(config).data_dir
-            process = await stack.enter_async_context(gateway_process(config))
-        gateway = GatewayOperator(data_dir, process)
+        host = "127.0.0.1"
+        if options["gateway_config"] is None:
+            gateway = GatewayOperator(options["data_dir"], None)
+            await stack.enter_async_context(trust_kept(gateway))
+        else:
+            own = await stack.enter_async_context(
+                own_gateway(options["gateway_config"], with_devices=options["with_devices"])
+            )
+            gateway, host = GatewayOperator(own.data_dir, own.process), own.host
         status = await gateway.until_running()
         identity = await gateway.call("GET", "/identity")
         yield _Device(
             "gateway",
             with_ship_id(given or make_sheet({}), identity["ship_id"]),
-            options["target"] or f"127.0.0.1:{status['port']}",
+            options["target"] or f"{host}:{status['port']}",
             options["ski"] or identity["ski"],
             gateway,
         )
@@ -281,4 +296,10 @@ def _host_and_port(text: str) -> tuple[str, int]:
 
 
 async def _ask(question: str) -> str:
-    return await asyncio.to_thread(click.prompt, f"    >> {question}", default="", show_default=False)
+    """What the person at the device answers. Raises NotPossible when there is nobody."""
+    from eebus.conformance.device import NotPossible
+
+    try:
+        return await asyncio.to_thread(click.prompt, f"    >> {question}", default="", show_default=False)
+    except click.Abort:
+        raise NotPossible("nobody answers: the standard input has ended") from None

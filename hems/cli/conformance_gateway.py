@@ -4,13 +4,12 @@ import asyncio
 import contextlib
 import os
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 from eebus.conformance.device import LimitDisplay, LimitOrder, NotPossible
-from eebus.ids import PeerRole, Ski
+from eebus.ids import PeerRole, Ski, group_ski
 from eebus.usecases.limit_rules import LimitState
 from eebus.usecases.limitation import Direction
 from eebus.usecases.monitoring_data import Quantity, Reading
@@ -23,9 +22,10 @@ _START_WAIT_S = 60.0
 class GatewayProcess:
     """``hems run`` as a process of its own, so that its power can be cut."""
 
-    def __init__(self, config: Path, log: Path) -> None:
+    def __init__(self, config: Path, log: Path, environment: Mapping[str, str] = os.environ) -> None:
         self._config = config
         self._log = log
+        self._environment = environment
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
@@ -41,8 +41,13 @@ class GatewayProcess:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env=os.environ | {"PYTHONUNBUFFERED": "1"},
+                env={**self._environment, "PYTHONUNBUFFERED": "1"},
             )
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has ended by itself."""
+        return self._process is not None and self._process.returncode is not None
 
     def log_text(self) -> str:
         """The last lines of its log."""
@@ -55,18 +60,6 @@ class GatewayProcess:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
-
-
-@contextlib.asynccontextmanager
-async def gateway_process(config: Path) -> AsyncIterator[GatewayProcess]:
-    """A gateway that is killed at the end."""
-    with tempfile.TemporaryDirectory() as folder:
-        process = GatewayProcess(config, Path(folder) / "gateway.log")
-        await process.start()
-        try:
-            yield process
-        finally:
-            await process.kill()
 
 
 class Instruments(Protocol):
@@ -105,6 +98,8 @@ class GatewayOperator:
             try:
                 return await self.call("GET", "/status")
             except GatewayNotRunning:
+                if self._process is not None and self._process.has_ended:
+                    break
                 await asyncio.sleep(0.1)
         log = self._process.log_text() if self._process else ""
         raise CommandFailed(f"The gateway does not start.\n{log}".rstrip())
@@ -162,3 +157,29 @@ class GatewayOperator:
 
     async def held_values(self, use_case: str) -> Mapping[Quantity, float]:
         raise NotPossible(f"the gateway does not show the values of {use_case}")
+
+
+@contextlib.asynccontextmanager
+async def trust_kept(gateway: GatewayOperator) -> AsyncIterator[None]:
+    """Around the test of a gateway that others use: afterwards it trusts the same peers as before.
+
+    Raises CommandFailed when it trusts a Steuerbox: there is one at a time, and the tester would be it.
+    """
+    before = await _trusted_by(gateway)
+    for ski, role in before.items():
+        if role == PeerRole.CONTROL_BOX.value:
+            raise CommandFailed(
+                f"This gateway trusts the Steuerbox {group_ski(ski)}, whose place a test would take. "
+                "Test a gateway of its own instead: hems conformance --run-gateway FILE. "
+                f"If this one has to be it, end the trust first: hems pair remove {ski}"
+            )
+    try:
+        yield
+    finally:
+        for ski in (await _trusted_by(gateway)).keys() - before.keys():
+            await gateway.distrust(ski)
+
+
+async def _trusted_by(gateway: GatewayOperator) -> dict[Ski, str]:
+    """The role of each trusted peer."""
+    return {Ski(peer["ski"]): peer["role"] for peer in (await gateway.call("GET", "/pairing"))["trusted"]}

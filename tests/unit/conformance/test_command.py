@@ -50,6 +50,23 @@ def test_wrong_usage_is_told_in_one_line(arguments: tuple[str, ...], text: str) 
     assert text in result.output
 
 
+def test_a_device_without_anybody_at_it_ends_each_case_in_plain_words(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    result = _call(
+        "--target", "127.0.0.1:1", "--cases", "TC_SHIP_AM_001", "--identities", str(tmp_path / "tester")
+    )
+    assert result.exit_code == 1
+    assert "inconclusive: nobody answers: the standard input has ended" in result.output
+    assert not caplog.records
+
+
+def test_real_devices_belong_to_a_gateway_that_is_started() -> None:
+    result = _call("--gateway", ".", "--with-devices", "--cases", "TC_SHIP_AM_001")
+    assert result.exit_code == 2
+    assert "--with-devices belongs to --run-gateway" in result.output
+
+
 def test_mistakes_in_a_parameter_file_are_told(tmp_path: Path) -> None:
     path = tmp_path / "sheet.yaml"
     for content in ("LPX: {}", "a: [", "LPC: {APCLmx: 1}"):
