@@ -1,6 +1,6 @@
 """The devices and the meter of a house, made from its configuration. Nothing is connected here."""
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import replace
 
 from adapters.context import Context
@@ -10,7 +10,17 @@ from eebus.clock import SystemClock
 from eebus.ids import Ski
 from hems.config import METER_NAME, Configuration, DeviceSettings, Finding, KeyPath, nearest
 from hems.contradictions import contradictions
-from hems.devices import Capabilities, Contacts, Device, DeviceSample, Kind, Meter, Readback, Setpoint
+from hems.devices import (
+    Capabilities,
+    Contacts,
+    Device,
+    DeviceError,
+    DeviceSample,
+    Kind,
+    Meter,
+    Readback,
+    Setpoint,
+)
 from hems.limit_sources import wiring_of
 from hems.northbound.mqtt.making import make_broker
 
@@ -84,11 +94,18 @@ def settings_that_cannot_work(configuration: Configuration, registry: Registry) 
     """Where settings are well formed but cannot work, and why: every such place at once."""
     context = unconnected(configuration)
     known: dict[str, Capabilities] = {}
+    places: dict[Hashable, str] = {}
     for index, settings in enumerate(configuration.devices):
+        path: KeyPath = ("devices", index, "adapter")
         try:
             known[settings.name] = _make_device(settings, registry, context).capabilities
-        except SettingsError as error:
-            yield ("devices", index, "adapter"), str(error), ""
+            place = _known(settings.adapter).place(context.profile_folders)
+        except (SettingsError, DeviceError) as error:
+            yield path, str(error), ""
+            continue
+        if place is not None and places.setdefault(place, settings.name) != settings.name:
+            problem = f"leads to the same device as that of '{places[place]}'"
+            yield path, problem, "Give every device its own address or unit"
     try:
         make_meter(configuration, registry, context)
     except SettingsError as error:

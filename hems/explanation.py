@@ -15,6 +15,7 @@ from hems.devices import Capabilities, Device, Direction, FeasiblePowers
 from hems.limit_explanation import limit_lines
 from hems.limits.minimum_power import minimum_power_lines
 from hems.limits.reason import watts
+from hems.sizes import out_of_reach
 from hems.wiring import is_assumed
 
 NOTHING_WRITTEN = StoredFailsafe()
@@ -194,6 +195,8 @@ def _warnings(configuration: Configuration, devices: Sequence[Device], count: Ho
         )
     found += _covered_by_nobody(configuration, count)
     found += _assumed_phases(configuration, devices)
+    pairs = zip(configuration.devices, devices, strict=True)
+    found += filter(None, (out_of_reach(settings, device.capabilities) for settings, device in pairs))
     if devices and _may_limit_feed_in(configuration) and not any(d.capabilities.production for d in devices):
         found.append(
             "Feed-in may be limited, but no device can be told to feed in less: such a limit would be "

@@ -1,5 +1,7 @@
 """The `modbus` device type: settings, and how a device is made from them."""
 
+from collections.abc import Hashable, Sequence
+from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -10,7 +12,7 @@ from adapters.modbus.endpoint import Endpoint, Framing, SerialEndpoint, TcpEndpo
 from adapters.modbus.profile import Framings, Profile, Transport
 from adapters.modbus.profile_device import ProfileDevice
 from adapters.modbus.profile_files import load_profile
-from adapters.settings import AdapterSettings, Port, SettingsError, UnitId
+from adapters.settings import AdapterSettings, Port, SettingsError, UnitId, size_parameter
 
 MODBUS_TYPE = "modbus"
 
@@ -49,6 +51,16 @@ class ModbusSettings(AdapterSettings):
         if (self.host is None) == (self.serial is None):
             raise ValueError("give either host (for TCP) or serial (for a line)")
         return self
+
+    def place(self, profile_folders: Sequence[Path] = (), /) -> Hashable:
+        transport = load_profile(self.profile, self.params, profile_folders).transport
+        unit = transport.unit if self.unit is None else self.unit
+        if self.host is None:
+            return MODBUS_TYPE, self.serial, unit
+        return MODBUS_TYPE, self.host.lower(), self.port or transport.port, unit
+
+    def size_setting(self, profile_folders: Sequence[Path] = (), /) -> str:
+        return size_parameter(load_profile(self.profile, self.params, profile_folders).params)
 
 
 def make_profile_device(name: str, settings: ModbusSettings, context: Context) -> ProfileDevice:

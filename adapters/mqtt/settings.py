@@ -1,5 +1,7 @@
 """The device type `mqtt` and the meter type `mqtt-meter`: settings, and how they are made."""
 
+from collections.abc import Hashable, Sequence
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
@@ -9,7 +11,7 @@ from adapters.mqtt.device import MqttDevice
 from adapters.mqtt.link import MqttLink
 from adapters.mqtt.meter import MqttMeter
 from adapters.mqtt.profile import MqttProfile, load_mqtt_profile
-from adapters.settings import AdapterSettings, SettingsError
+from adapters.settings import AdapterSettings, SettingsError, size_parameter
 from hems.devices import Kind
 
 MQTT_TYPE = "mqtt"
@@ -34,6 +36,12 @@ class MqttDeviceSettings(AdapterSettings):
     params: Params = Field(
         default_factory=dict, description="Parameters of the profile, e.g. topic, chargepoint, phases"
     )
+
+    def place(self, profile_folders: Sequence[Path] = (), /) -> Hashable:
+        return MQTT_TYPE, load_mqtt_profile(self.profile, self.params, profile_folders).topics
+
+    def size_setting(self, profile_folders: Sequence[Path] = (), /) -> str:
+        return size_parameter(load_mqtt_profile(self.profile, self.params, profile_folders).params)
 
 
 class MqttMeterSettings(AdapterSettings):

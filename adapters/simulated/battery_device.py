@@ -1,5 +1,7 @@
 """A simulated battery inside the gateway's own process, for tests, drills and trying out a configuration."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
@@ -37,6 +39,9 @@ class SimulatedBatterySettings(AdapterSettings):
         default=3_000.0,
         description="Power in W that it charges with while nothing limits it; < 0: discharges",
     )
+
+    def size_setting(self, _profile_folders: Sequence[Path] = (), /) -> str:
+        return "max_power_w"
 
 
 class SimulatedBattery:

@@ -1,5 +1,7 @@
 """The device types `sunspec` and `sunspec-battery`, and the meter type `sunspec-meter`."""
 
+from collections.abc import Hashable, Sequence
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
@@ -29,6 +31,9 @@ class SunSpecSettings(AdapterSettings):
     subdevice: int = Field(default=0, ge=0, description="Which device of a chain with several, from 0")
     timeout_ms: int = Field(default=1500, ge=50, le=10_000, description="Longest wait for an answer in ms")
 
+    def place(self, _profile_folders: Sequence[Path] = (), /) -> Hashable:
+        return self.type, self.host.lower(), self.port, self.unit, self.subdevice
+
 
 class SunSpecInverterSettings(SunSpecSettings):
     """`adapter: {type: sunspec, host: …}`: an inverter whose production can be limited."""
@@ -44,6 +49,9 @@ class SunSpecInverterSettings(SunSpecSettings):
         default=None, gt=0.0, description="Rated power in W, where the device does not tell it"
     )
     reaction_s: float = Field(default=10.0, ge=0.0, description="Seconds from a write to its effect")
+
+    def size_setting(self, _profile_folders: Sequence[Path] = (), /) -> str:
+        return "nameplate_w"
 
 
 class SunSpecBatterySettings(SunSpecSettings):
@@ -62,6 +70,9 @@ class SunSpecBatterySettings(SunSpecSettings):
         default=None, gt=0.0, description="Largest charging power in W, where the device does not tell it"
     )
     reaction_s: float = Field(default=10.0, ge=0.0, description="Seconds from a write to its effect")
+
+    def size_setting(self, _profile_folders: Sequence[Path] = (), /) -> str:
+        return "max_power_w"
 
 
 class SunSpecMeterSettings(SunSpecSettings):

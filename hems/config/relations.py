@@ -3,7 +3,6 @@
 They are looked for in the values as they were read, so that they are told even when single values are wrong.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 
 from hems.config.mistakes import Finding, KeyPath, nearest, show_path, shown
@@ -15,11 +14,11 @@ def relations(data: Mapping[str, object]) -> list[Finding]:
     return [
         *_double_names(data),
         *_double_peers(data),
-        *_double_devices(data),
         *_failsafe_times(data),
         *_nothing_offered(data),
         *_unknown_devices(data),
         *_shares_of_nothing(data),
+        *_programmes_of_nothing(data),
         *_patterns_of_other_wirings(data),
         *_ambiguous_patterns(data),
     ]
@@ -55,6 +54,21 @@ def _shares_of_nothing(data: Mapping[str, object]) -> Iterator[Finding]:
     for path, what in shares:
         problem = f"{what} limits feed-in to percents of an installed power that is not told"
         yield path, problem, "Add generation.installed_power_w"
+
+
+def _programmes_of_nothing(data: Mapping[str, object]) -> Iterator[Finding]:
+    """A programme limits something, and feed-in for the whole house only."""
+    for index, programme in _items(data, ("programmes",)):
+        path: KeyPath = ("programmes", index)
+        consumption_w, feed_in_w = (_get(programme, (name,)) for name in ("consumption_w", "feed_in_w"))
+        if consumption_w is None and feed_in_w is None:
+            yield path, "the programme limits nothing", "Add consumption_w or feed_in_w"
+        if feed_in_w is not None and _get(programme, ("devices",)):
+            problem = "feed_in_w limits the house at its grid connection, not single devices"
+            remedy = "Remove devices"
+            if consumption_w is not None:
+                remedy = "Give feed_in_w a programme of its own, without devices"
+            yield (*path, "devices"), problem, remedy
 
 
 def _patterns_of_other_wirings(data: Mapping[str, object]) -> Iterator[Finding]:
@@ -106,18 +120,6 @@ def _double_peers(data: Mapping[str, object]) -> Iterator[Finding]:
         if ski is not None
     ]
     yield from _doubles(peers, "the same SKI as {}", "List every peer once")
-
-
-def _double_devices(data: Mapping[str, object]) -> Iterator[Finding]:
-    """Two devices with the same address and settings would fight over one device."""
-    adapters: list[tuple[KeyPath, object]] = [
-        (("devices", index, "adapter"), json.dumps(adapter, sort_keys=True))
-        for index, adapter in _each(data, ("devices",), "adapter")
-        if isinstance(adapter, Mapping) and "host" in adapter
-    ]
-    yield from _doubles(
-        adapters, "leads to the same device as {}", "Give every device its own address or unit"
-    )
 
 
 def _doubles(values: list[tuple[KeyPath, object]], problem: str, remedy: str) -> Iterator[Finding]:
