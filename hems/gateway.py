@@ -53,6 +53,7 @@ from hems.northbound.view import (
     meter_json,
     orders_json,
     pairing_json,
+    peer_warnings,
     sources_json,
     warnings_of,
 )
@@ -147,12 +148,14 @@ class RunningGateway:
             feed_in_capped=self._sources.feed_in_cap() is not None,
         )
         self._ski = identity.ski
+        settings = node_settings(configuration, identity.ski)
+        self._peers = settings.peers
         self.node = Node(
             identity=identity,
             ship_id=ship_id_of(identity.ski),
             stack=build_stack(self._eebus, clock.utc_now),
             trust=stored.trust,
-            settings=node_settings(configuration, identity.ski),
+            settings=settings,
             clock=clock,
             on_event=self._eebus_event,
             persist=records.persist,
@@ -172,6 +175,8 @@ class RunningGateway:
         self.control.promise(self._sources.promised_w())
         if self._own_limit_w is not None:
             self._take_own_limit(self._own_limit_w, "an earlier command")
+        for warning in peer_warnings(self.node.snapshot(), self._peers):
+            _logger.warning("%s", warning)
         await self._pairing_switch.begin()
         self.node.act(self._eebus.start)
 
@@ -343,7 +348,7 @@ class RunningGateway:
     def pairing(self) -> dict[str, Any]:
         """Trusted peers and pairing requests."""
         instant = Instant(self._clock.monotonic(), self._clock.utc_now())
-        return pairing_json(self.node.snapshot(), instant)
+        return pairing_json(self.node.snapshot(), instant, self._peers)
 
     async def orders(self, count: int) -> list[dict[str, Any]]:
         """The newest orders and self-imposed phases, the newest first."""
@@ -409,6 +414,7 @@ class RunningGateway:
 
     def _warnings(self, control: ControlStatus) -> list[str]:
         found = warnings_of(control)
+        found += peer_warnings(self.node.snapshot(), self._peers)
         proofs = fallback_proofs(self._configuration, self._devices, self._failsafe, self._count.controllable)
         found += [proof.reason.text for proof in proofs if not proof.holds]
         found += self._sources.troubles()

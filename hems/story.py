@@ -9,9 +9,9 @@ from eebus.io.events import (
     ControlUnitAnnounced,
     NodeListening,
     PairingRequested,
-    PeerAwaitsAcceptance,
     PeerConnected,
     PeerDisconnected,
+    PeerNotReached,
     PeerRemovedPairing,
     PinAnswer,
     PinDemanded,
@@ -110,8 +110,8 @@ def _(event: PeerDisconnected) -> str:
 
 
 @sentence.register
-def _(event: PeerAwaitsAcceptance) -> str:
-    return f"Peer {short(event.ski)} waits until our SKI is accepted there"
+def _(event: PeerNotReached) -> str:
+    return f"Peer {short(event.ski)} is not connected: {event.text}"
 
 
 @sentence.register
@@ -179,7 +179,13 @@ def _is_alarming(event: object) -> bool:
     match event:
         case LimitStateChanged(before=before, after=LimitState.FAILSAFE) if before is not LimitState.FAILSAFE:
             return True
-        case BindingRefused() | OrderReceived(accepted=False) | PeerRemovedPairing() | ShipIdChanged():
+        case (
+            BindingRefused()
+            | OrderReceived(accepted=False)
+            | PeerNotReached()
+            | PeerRemovedPairing()
+            | ShipIdChanged()
+        ):
             return True
         case _:
             return False

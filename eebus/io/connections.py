@@ -16,8 +16,10 @@ from eebus.io.link import Link, LinkWrapper
 from eebus.io.listener import Arrival
 from eebus.io.loss_watch import LossWatch
 from eebus.io.pump import Pump, short
+from eebus.io.trouble import PeerTrouble
 from eebus.ship.connection import (
     Ended,
+    PeerPending,
     Phase,
     PhaseReached,
     ShipConnection,
@@ -26,7 +28,7 @@ from eebus.ship.connection import (
     ShipSettings,
     Trust,
 )
-from eebus.ship.dialing import DialSchedule
+from eebus.ship.dialing import SILENT, DialSchedule
 from eebus.ship.doubles import (
     Deliver,
     DoubleEffect,
@@ -67,6 +69,9 @@ class ConnectionsOwner(Protocol):
     def ship_effect(self, pump: Pump, effect: ShipEffect) -> None:
         """Something about a connection that people or the trust list want to know."""
 
+    def not_reached(self, ski: Ski, text: str) -> None:
+        """A peer that we want is not connected, for a reason that was not told before."""
+
     def session_starts(self, pump: Pump, *, replaces: bool) -> None:
         """SPINE runs on this connection from now on."""
 
@@ -102,6 +107,7 @@ class _Peer:
     cause: EndCause = EndCause.TRANSPORT_LOST
     """Why the connection ended that ended last."""
     doubt: LossWatch = field(default_factory=LossWatch)
+    trouble: PeerTrouble = field(default_factory=PeerTrouble)
 
 
 class Connections:
@@ -245,7 +251,9 @@ class Connections:
         except DialDropped:
             _log.debug("dial to %s dropped, it came to us", short(record.ski))
         except RemoteError as error:
-            _log.info("dial to %s failed: %s", short(record.ski), error)
+            _log.debug("dial to %s failed: %s", short(record.ski), error)
+            if record.trouble.dial_failed(str(error)):
+                self._owner.not_reached(record.ski, str(error))
         except Exception:
             _log.exception("dial to %s failed by a mistake of ours", short(record.ski))
         return None
@@ -363,6 +371,7 @@ class Connections:
     def ship_effect(self, pump: Pump, effect: ShipEffect) -> None:
         """A connection got further, or the peer told something."""
         record, now = self._by_number[pump.number], self._clock.monotonic()
+        self._note_trouble(record, pump.number, effect)
         match effect:
             case PhaseReached(Phase.HELLO):
                 record.connections.mode_initialised(pump.number)
@@ -376,6 +385,20 @@ class Connections:
                     record.doubt.connection_lost(now)
         self._owner.ship_effect(pump, effect)
         self._plan(pump.next_deadline())
+
+    def _note_trouble(self, record: _Peer, number: int, effect: ShipEffect) -> None:
+        trouble, is_news = record.trouble, False
+        match effect:
+            case PeerPending() | Ended(EndCause.REMOTE_UNDECIDED):
+                is_news = trouble.awaits_acceptance(number)
+            case PhaseReached(Phase.DATA):
+                trouble.data_exchange(number)
+            case Ended(EndCause.REMOTE_REMOVAL):
+                trouble.removed()
+            case Ended(cause, text) if cause is not EndCause.LOCAL_CLOSE and cause not in SILENT:
+                is_news = trouble.ended(number, text)
+        if is_news:
+            self._owner.not_reached(record.ski, trouble.text)
 
     async def settled(self) -> None:
         """Returns when the node has taken in what came so far."""
@@ -393,6 +416,11 @@ class Connections:
         record = self._peers.get(ski)
         owner = None if record is None else record.connections.owner
         return None if record is None or owner is None else record.pumps.get(owner)
+
+    def trouble(self, ski: Ski) -> str:
+        """Why this peer is not connected, as far as known; empty while it is."""
+        record = self._peers.get(ski)
+        return "" if record is None or self.carrier(ski) is not None else record.trouble.text
 
     def set_trust(self, ski: Ski, trust: Trust) -> None:
         """Tell the open connections of a peer what a person decided."""

@@ -1,7 +1,9 @@
 """The dialling side: one attempt after the other, never two at once for the same peer."""
 
 import asyncio
+import os
 import socket
+import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -69,11 +71,9 @@ class Dialer:
             try:
                 return await self._try(ski, target, still_wanted)
             except TimeoutError:
-                failures.append(
-                    f"{target.host}:{target.port} no answer within {self._settings.target_wait_s:g} s"
-                )
+                failures.append(f"no answer within {self._settings.target_wait_s:g} s at {_shown(target)}")
             except (OSError, RemoteError, UnicodeError) as error:  # the latter: a name that is no host name
-                failures.append(f"{target.host}:{target.port} {error}")
+                failures.append(f"{_reason(error)} at {_shown(target)}")
         raise RemoteError("; ".join(failures) or "no address known")
 
     async def _try(self, ski: Ski | None, target: Target, still_wanted: Callable[[], bool]) -> Dialled:
@@ -101,6 +101,19 @@ class Dialer:
     def _make_link(self, target: Target) -> WebSocketLink:
         name = target.server_name or target.host.partition("%")[0]
         return WebSocketLink.client(name, target.port, target.path, self._settings.websocket)
+
+
+def _reason(error: Exception) -> str:
+    """Without the number and the address that asyncio puts into the text of a failed connect."""
+    if isinstance(error, OSError) and not isinstance(error, ssl.SSLError | socket.gaierror) and error.errno:
+        reason = os.strerror(error.errno)
+    else:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return reason[:1].lower() + reason[1:] if reason[1:2].islower() else reason
+
+
+def _shown(target: Target) -> str:
+    return f"[{target.host}]:{target.port}" if ":" in target.host else f"{target.host}:{target.port}"
 
 
 async def _connect(target: Target) -> socket.socket:

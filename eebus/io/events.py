@@ -63,6 +63,14 @@ class PeerDisconnected:
 
 
 @dataclass(frozen=True, slots=True)
+class PeerNotReached:
+    """A trusted peer is not connected, and why; each cause is told once until there is a connection."""
+
+    ski: Ski
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class ConnectionEnded:
     """One connection ended, at whatever phase; ``silent`` when that needs nobody's attention."""
 

@@ -25,6 +25,7 @@ from eebus.io.events import (
     PeerAwaitsAcceptance,
     PeerConnected,
     PeerDisconnected,
+    PeerNotReached,
     PeerRemovedPairing,
     PinAnswer,
     PinDemanded,
@@ -328,6 +329,9 @@ class Node:
             connections=tuple(self._show(pump) for pump in self._connections.pumps()),
             pairing_requests=self._trust.requests,
             trusted=tuple(self.trust),
+            troubles={
+                entry.ski: text for entry in self.trust if (text := self._connections.trouble(entry.ski))
+            },
             discovered=self._book.discovered(),
         )
 
@@ -485,6 +489,13 @@ class Node:
                 self.emit(ConnectionEnded(ski, cause, text, silent=cause in SILENT))
                 if cause is EndCause.REMOTE_REMOVAL:
                     self.emit(PeerRemovedPairing(ski))
+
+    def not_reached(self, ski: Ski, text: str) -> None:
+        """A peer that we want is not connected, for a reason that was not told before."""
+        if self.trust.get(ski) is None:  # it may be the announced unit; nobody has decided about it
+            _log.info("%s is not connected: %s", short(ski), text)
+        else:
+            self.emit(PeerNotReached(ski, text))
 
     def session_starts(self, pump: Pump, *, replaces: bool) -> None:
         """SPINE runs on this connection from now on."""

@@ -1,6 +1,7 @@
 """A node as it stands, for people and tests."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from eebus.ids import ShipId, Ski
 from eebus.io.addresses import Discovered
@@ -35,3 +36,5 @@ class NodeSnapshot:
     pairing_requests: tuple[PairingRequest, ...]
     trusted: tuple[TrustEntry, ...]
     discovered: tuple[Discovered, ...]
+    troubles: Mapping[Ski, str] = field(hash=False)
+    """Why trusted peers are not connected, as far as known."""

@@ -243,7 +243,7 @@ class NodeTls:
 
         def admit_expected(peer: PeerCertificate) -> None:
             if expected is not None and peer.ski != expected:
-                raise RemoteError(f"expected SKI {expected}, the certificate belongs to {peer.ski}")
+                raise RemoteError(f"the certificate belongs to SKI {peer.ski}, not to {expected},")
             admit(peer)
 
         return ConnectionContext.make(self._client, admit_expected, send_alert, server_side=False)

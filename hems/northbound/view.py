@@ -4,12 +4,14 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from eebus.ids import PeerRole, group_ski
+from eebus.io.addresses import PeerAddress
 from eebus.io.node import NodeSnapshot
 from eebus.usecases.controllable_system import ControllableSystemStatus, DirectionStatus
 from eebus.usecases.limitation import Direction
 from hems.control.execution import Obedience
 from hems.control.status import ControlStatus, DeviceStatus, LaneStatus
-from hems.journal.reading import Event, Renewals
+from hems.journal.reading import Changes, Event, Renewals
 from hems.metering.measurements import Quality
 
 Json = dict[str, Any]
@@ -114,8 +116,8 @@ def _lane_json(lane: LaneStatus) -> Json:
     }
 
 
-def pairing_json(snapshot: NodeSnapshot, instant: Instant) -> Json:
-    """Who is trusted, who asks to be, and our own SKI for comparison."""
+def pairing_json(snapshot: NodeSnapshot, instant: Instant, configured: Iterable[PeerAddress]) -> Json:
+    """Who is trusted, who asks to be, who is only configured, and our own SKI for comparison."""
     connected = {connection.ski for connection in snapshot.connections if connection.carries_spine}
     return {
         "ski": snapshot.ski,
@@ -126,6 +128,7 @@ def pairing_json(snapshot: NodeSnapshot, instant: Instant) -> Json:
                 "ship_id": entry.ship_id,
                 "accepted_at": entry.accepted_at.isoformat(timespec="seconds"),
                 "connected": entry.ski in connected,
+                "trouble": snapshot.troubles.get(entry.ski),
             }
             for entry in snapshot.trusted
         ],
@@ -139,7 +142,33 @@ def pairing_json(snapshot: NodeSnapshot, instant: Instant) -> Json:
             }
             for request in snapshot.pairing_requests
         ],
+        "configured": [
+            {"ski": peer.ski, "host": peer.host, "port": peer.port}
+            for peer in undecided(snapshot, configured)
+        ],
     }
+
+
+def undecided(snapshot: NodeSnapshot, configured: Iterable[PeerAddress]) -> list[PeerAddress]:
+    """The peers of the configuration that nobody has accepted and that have not called themselves."""
+    known = {entry.ski for entry in snapshot.trusted} | {each.ski for each in snapshot.pairing_requests}
+    return [peer for peer in configured if peer.ski not in known]
+
+
+def peer_warnings(snapshot: NodeSnapshot, configured: Iterable[PeerAddress]) -> list[str]:
+    """Why peers that somebody wants are not connected, and what would help."""
+    names = {PeerRole.CONTROL_BOX: "Steuerbox", PeerRole.DEVICE: "Peer"}
+    found = [
+        f"{names[entry.role]} {group_ski(entry.ski)} is not connected: {snapshot.troubles[entry.ski]}"
+        for entry in snapshot.trusted
+        if entry.ski in snapshot.troubles
+    ]
+    found += [
+        f"Peer {group_ski(peer.ski)} at {peer.host}:{peer.port} stands under eebus.peers, but is dialled "
+        f"only when it is accepted: hems pair accept {peer.ski} --as control-box (or --as device)"
+        for peer in undecided(snapshot, configured)
+    ]
+    return found
 
 
 def warnings_of(control: ControlStatus) -> list[str]:
@@ -164,12 +193,16 @@ def warnings_of(control: ControlStatus) -> list[str]:
 
 
 def orders_json(events: Iterable[Event]) -> list[Json]:
-    """The history of orders: one entry an event, with its steps; renewals in a row are one step."""
+    """The history of orders: one entry an event, with its steps; renewals in a row are one step. `text` tells
+    the order as it stands, after `changes`.
+    """
     return [
         {
             "event": str(event.event),
             "self_imposed": event.self_imposed,
             "closed": event.closed,
+            "text": event.standing.entry.text,
+            "changes": _changes_json(event.changes),
             "omitted": event.omitted,
             "steps": [
                 {
@@ -187,6 +220,10 @@ def orders_json(events: Iterable[Event]) -> list[Json]:
         }
         for event in events
     ]
+
+
+def _changes_json(changes: Changes | None) -> Json | None:
+    return None if changes is None else {"count": changes.count, "last_unix_ms": changes.last.entry.unix_ms}
 
 
 def _renewals_json(renewals: Renewals | None) -> Json | None:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from eebus.ids import Ski, group_ski
+from eebus.ids import PeerRole, Ski, group_ski
+from eebus.io.events import PeerNotReached
 from hems.cli.options import CommandFailed
 from hems.cli.root import hems as command
 from hems.data_dir import LOCK_NAME
@@ -155,6 +156,32 @@ async def test_status_and_pair_list_speak_to_the_running_gateway(tmp_path: Path)
     assert as_json["limits"][0]["rule"].startswith("LPC-")
     assert as_json["orders"][0]["steps"][0]["step"] == "order.received"
     assert f"Trusted:          {group_ski(box.ski)}  control-box, connected" in pairs
+
+
+async def test_a_configured_peer_says_what_is_missing_until_it_is_connected(tmp_path: Path) -> None:
+    box = Box()
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+        peers = f"peers: [{{ski: {box.ski}, host: 127.0.0.1, port: {port}}}]"
+        async with running_gateway(write_configuration(tmp_path, 1, eebus=peers)) as run:
+            assert run.gateway.pairing()["configured"] == [
+                {"ski": box.ski, "host": "127.0.0.1", "port": port}
+            ]
+            assert (
+                f"Peer {group_ski(box.ski)} at 127.0.0.1:{port} stands under eebus.peers, but is dialled "
+                f"only when it is accepted: hems pair accept {box.ski} --as control-box (or --as device)"
+            ) in run.gateway.status()["warnings"]
+            await run.gateway.accept(box.ski, PeerRole.CONTROL_BOX, replace=False)
+            await run.watched.until(PeerNotReached)
+            told = run.gateway.status()["warnings"]
+            assert (
+                f"Steuerbox {group_ski(box.ski)} is not connected: connection refused at 127.0.0.1:{port}"
+            ) in told
+            assert not any("eebus.peers" in text for text in told)
+            pairing = run.gateway.pairing()
+    assert pairing["configured"] == []
+    assert pairing["trusted"][0]["trouble"] == f"connection refused at 127.0.0.1:{port}"
 
 
 async def test_the_service_manager_hears_of_start_control_cycles_and_stop(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from eebus.ids import PeerRole, Ski
-from eebus.io.events import PairingRequested, TrustChanged
+from eebus.io.events import PairingRequested, PeerNotReached, TrustChanged
 from eebus.spine.events import PeerDiscovered
 from eebus.usecases.events import (
     EnergyGuardChanged,
@@ -94,6 +94,10 @@ def change(after: LimitState, limit_w: float | None, kind: LimitKind | None) -> 
         ),
         (TrustChanged(BOX, PeerRole.CONTROL_BOX), "Peer AABB CCDD… is trusted as control-box"),
         (TrustChanged(BOX, None), "Peer AABB CCDD… is not trusted any more"),
+        (
+            PeerNotReached(BOX, "connection refused at 192.0.2.7:4712"),
+            "Peer AABB CCDD… is not connected: connection refused at 192.0.2.7:4712",
+        ),
         (PeerDiscovered(BOX), None),
     ],
 )
@@ -107,6 +111,7 @@ def test_sentence(event: object, told: str | None) -> None:
         (order(), logging.INFO),
         (order(accepted=False), logging.WARNING),
         (change(LimitState.FAILSAFE, 4200.0, LimitKind.SELF_IMPOSED), logging.WARNING),
+        (PeerNotReached(BOX, "connection refused at 192.0.2.7:4712"), logging.WARNING),
         (PeerDiscovered(BOX), logging.DEBUG),
     ],
 )
