@@ -6,7 +6,9 @@ import sys
 from datetime import UTC, datetime
 from typing import IO
 
-_QUIET_LIBRARIES = ("asyncio", "uvicorn", "zeroconf", "websockets", "pymodbus")
+_QUIET_LIBRARIES = ("asyncio", "uvicorn", "zeroconf", "websockets")
+_SILENT_LIBRARIES = ("pymodbus",)
+"""What they complain about our adapters tell, with the device's name and a remedy."""
 
 
 class TextFormatter(logging.Formatter):
@@ -47,3 +49,5 @@ def set_up_logging(level: str, form: str, stream: IO[str] | None = None) -> None
     quiet = logging.DEBUG if level == "debug" else logging.WARNING
     for name in _QUIET_LIBRARIES:
         logging.getLogger(name).setLevel(quiet)
+    for name in _SILENT_LIBRARIES:
+        logging.getLogger(name).setLevel(logging.DEBUG if level == "debug" else logging.CRITICAL)

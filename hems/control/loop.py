@@ -17,7 +17,7 @@ from hems.control.side import Side
 from hems.control.status import ControlStatus, DeviceStatus, LaneStatus
 from hems.devices import Device, DeviceSample, Direction, Meter, MeterSample, Setpoint
 from hems.limits.arbiter import Arbiter
-from hems.limits.ceilings import Ceiling
+from hems.limits.ceilings import Ceiling, CeilingKind
 from hems.metering.energies import Energies
 from hems.metering.measurements import Measurements
 
@@ -222,7 +222,9 @@ class ControlLoop:
 
     def _report(self, steps: Iterable[Progress]) -> None:
         for step in steps:
-            _log.info("%s %s: %s", step.source, step.milestone, step.reason.text)
+            level = logging.DEBUG if step.kind is CeilingKind.PROTECTION else logging.INFO
+            data = {"milestone": step.milestone.value, **step.reason.values}
+            _log.log(level, "%s: %s", step.source, step.reason.text, extra={"data": data})
             self._on_progress(step)
 
     def _counted(self, run: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:

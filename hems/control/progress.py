@@ -10,7 +10,7 @@ from enum import StrEnum
 from hems.control.budget import Budget, Part
 from hems.control.execution import LaneView, Obedience
 from hems.devices import Direction, MeterSample
-from hems.limits.ceilings import Basis, Ceiling
+from hems.limits.ceilings import Basis, Ceiling, CeilingKind
 from hems.limits.reason import Reason, watts
 
 _NOISE_W = 1.0
@@ -28,7 +28,7 @@ class Milestone(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One step that a ceiling in force has reached. `at_s`: monotonic. `source`: whose ceiling it is."""
+    """One step that a ceiling in force has reached. `at_s`: monotonic. `source`, `kind`: of the ceiling."""
 
     milestone: Milestone
     direction: Direction
@@ -36,6 +36,7 @@ class Progress:
     source: str
     allowed_w: float
     reason: Reason
+    kind: CeilingKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +117,9 @@ class _Track:
         if milestone in self._reached:
             return []
         self._reached.add(milestone)
-        ceiling = self._ceiling
-        return [
-            Progress(milestone, ceiling.basis.direction, now, ceiling.source, self.budget.allowed_w, reason)
-        ]
+        ceiling, allowed_w = self._ceiling, self.budget.allowed_w
+        direction = ceiling.basis.direction
+        return [Progress(milestone, direction, now, ceiling.source, allowed_w, reason, ceiling.kind)]
 
     def _covered(self, evidence: Evidence) -> list[LaneView]:
         return [view for view in evidence.views if self.budget.part(view.name).covers]

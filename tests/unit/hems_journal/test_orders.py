@@ -93,6 +93,7 @@ class Bench:
                 "eebus/lpc",
                 4200.0,
                 reason,
+                CeilingKind.GRID_OPERATOR,
             )
         )
 

@@ -51,5 +51,6 @@ def test_json_lines_carry_the_figures() -> None:
 def test_libraries_are_quiet_unless_one_looks_for_a_fault() -> None:
     set_up_logging("info", "text", io.StringIO())
     assert not logging.getLogger("zeroconf").isEnabledFor(logging.INFO)
+    assert not logging.getLogger("pymodbus").isEnabledFor(logging.ERROR)
     set_up_logging("debug", "text", io.StringIO())
     assert logging.getLogger("zeroconf").isEnabledFor(logging.DEBUG)
