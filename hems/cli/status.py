@@ -95,14 +95,22 @@ def _limit(limit: dict[str, Any]) -> str:
 
 
 def _past(event: dict[str, Any]) -> str:
-    """One order, or one phase that nobody ordered: when and what it began with, and how far it came."""
-    first = event["steps"][0]
+    """One order, or one phase that nobody ordered: when it began, what it says now, and how far it came."""
     last = next(step for step in reversed(event["steps"]) if step["renewals"] is None)
-    began = _date(first["unix_ms"])
-    what = f"limited by itself: {first['text']}" if event["self_imposed"] else first["text"]
+    what = f"limited by itself: {event['text']}" if event["self_imposed"] else event["text"]
+    told = f"{_date(event['steps'][0]['unix_ms'])} {what}{_changed(event['changes'])}"
     if event["closed"]:
-        return f"{began} {what}; over: {last['text']}"
-    return f"{began} {what}; so far: {last['text']}{_renewed(event['steps'])}"
+        return f"{told}; over: {last['text']}"
+    so_far = "" if last["text"] == event["text"] else f"; so far: {last['text']}"
+    return f"{told}{so_far}{_renewed(event['steps'])}"
+
+
+def _changed(changes: dict[str, Any] | None) -> str:
+    if changes is None:
+        return ""
+    if changes["count"] == 1:
+        return f", changed to that {_date(changes['last_unix_ms'])}"
+    return f", changed {changes['count']} times, to that {_date(changes['last_unix_ms'])}"
 
 
 def _renewed(steps: list[dict[str, Any]]) -> str:

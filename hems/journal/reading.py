@@ -50,17 +50,32 @@ class Renewals:
 
 
 @dataclass(frozen=True, slots=True)
+class Changes:
+    """How often the value or the duration of an order was changed, and the record of the last change."""
+
+    count: int
+    last: Record
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """One order, or one self-imposed phase, with its steps in order.
 
     Of renewals in a row only the first is among the `steps`; `renewals` tells about them, by its number.
-    `omitted`: further steps in the middle that are not shown. The journal holds them all.
+    `omitted`: further steps in the middle that are not shown. The journal holds them all. `changes`: None
+    where it stayed as it began.
     """
 
     event: UUID
     steps: tuple[Record, ...]
     renewals: Mapping[int, Renewals] = field(default_factory=dict)
     omitted: int = 0
+    changes: Changes | None = None
+
+    @property
+    def standing(self) -> Record:
+        """The record that says what is ordered now, or was at the end."""
+        return self.steps[0] if self.changes is None else self.changes.last
 
     @property
     def closed(self) -> bool:
@@ -126,13 +141,20 @@ class JournalReader:
         outline = _Outline(MOST_STEPS)
         for row in self._rows(query, event):
             outline.add(*row)
-        numbers = ", ".join(str(number) for number in outline.numbers())
-        bodies = self._rows(f"SELECT body FROM record WHERE number IN ({numbers}) ORDER BY number")
+        numbers, last = outline.numbers(), outline.last_change
+        wanted = ", ".join(str(number) for number in {*numbers, last} if number is not None)
+        bodies = self._rows(f"SELECT number, body FROM record WHERE number IN ({wanted})")
         try:
-            steps = tuple(decode(row[0]) for row in bodies)
-            return Event(UUID(bytes=event), steps, outline.renewals(), outline.omitted)
+            records = {number: decode(body) for number, body in bodies}
         except RecordError as error:
             raise DamagedError(f"{self._path} is damaged: {error}") from error
+        return Event(
+            UUID(bytes=event),
+            tuple(records[number] for number in numbers),
+            outline.renewals(),
+            outline.omitted,
+            None if last is None else Changes(outline.changes, records[last]),
+        )
 
     def _rows(self, query: str, *values: object) -> Iterator[tuple[Any, ...]]:
         with closing(open_read_only(self._path)) as connection:
@@ -161,9 +183,14 @@ class _Outline:
         self._last: deque[_Shown] = deque(maxlen=most - self._most_first)
         self._newest: _Shown | None = None
         self.omitted = 0
+        self.changes = 0
+        self.last_change: int | None = None
 
     def add(self, number: int, step: str, unix_ms: int) -> None:
         """The next record of the event."""
+        if step == Step.CHANGED:
+            self.changes += 1
+            self.last_change = number
         newest = self._newest
         if newest is not None and newest.step == step == Step.RENEWED:
             newest.count += 1

@@ -100,7 +100,13 @@ def test_the_latest_orders_are_told_with_how_far_they_came() -> None:
         if renewed:
             renewals = {"count": renewed, "last_unix_ms": began_ms + 60_000 * renewed}
             steps.append({"unix_ms": began_ms + 60_000, "text": f"{first}, as before", "renewals": renewals})
-        return {"closed": closed, "self_imposed": self_imposed, "steps": steps}
+        return {
+            "closed": closed,
+            "self_imposed": self_imposed,
+            "text": first,
+            "changes": None,
+            "steps": steps,
+        }
 
     began = local_time("2026-01-31T10:00:00+00:00")
     orders = [
@@ -120,6 +126,35 @@ def test_the_latest_orders_are_told_with_how_far_they_came() -> None:
             f"{local_time('2026-01-31T10:59:00+00:00')}",
         ),
     ]
+
+
+AT = "2026-01-31T10:00:00+00:00"
+AT_MS = round(datetime.fromisoformat(AT).timestamp() * 1000)
+LATER = local_time("2026-01-31T10:05:00+00:00")
+
+
+def _changed_order(count: int, *later: str, closed: bool = False) -> str:
+    texts = ["limits consumption to 7560 W for 900 s", "limits consumption to 0 W", *later]
+    event = {
+        "closed": closed,
+        "self_imposed": False,
+        "text": texts[1],
+        "changes": {"count": count, "last_unix_ms": AT_MS + 300_000},
+        "steps": [{"unix_ms": AT_MS, "text": text, "renewals": None} for text in texts],
+    }
+    return lines(_status(orders=[event]))[-1][1].removeprefix(f"{local_time(AT)} limits consumption to ")
+
+
+def test_an_order_that_was_changed_is_told_as_it_stands() -> None:
+    assert _changed_order(1, "measured at 0 W") == f"0 W, changed to that {LATER}; so far: measured at 0 W"
+    assert _changed_order(3, "measured at 0 W") == (
+        f"0 W, changed 3 times, to that {LATER}; so far: measured at 0 W"
+    )
+    assert _changed_order(1, "lifted", closed=True) == f"0 W, changed to that {LATER}; over: lifted"
+
+
+def test_an_order_of_which_nothing_came_yet_is_not_told_twice() -> None:
+    assert _changed_order(1) == f"0 W, changed to that {LATER}"
 
 
 def test_open_requests_and_warnings_are_not_missed() -> None:

@@ -246,6 +246,26 @@ async def test_of_an_event_with_very_many_changes_the_middle_is_left_out(tmp_pat
     assert found.closed
 
 
+async def test_an_event_says_what_is_ordered_now_however_much_came_after_it(tmp_path: Path) -> None:
+    event = uuid4()
+    async with opened(tmp_path) as (journal, _):
+        journal.append(entry("7560 W", event=event))
+        assert await journal.flush(10.0)
+        (as_it_began,) = JournalReader(tmp_path).events()
+        assert (as_it_began.standing.entry.text, as_it_began.changes) == ("7560 W", None)
+        for number in range(600):
+            changed = number in (1, 300)
+            step = Step.CHANGED if changed else Step.CONFIRMED
+            journal.append(entry(f"{number} W" if changed else "confirmed", step=step, event=event))
+        assert await journal.flush(10.0)
+    (found,) = JournalReader(tmp_path).events()
+    assert found.standing.entry.text == "300 W"
+    assert "300 W" not in [record.entry.text for record in found.steps]
+    (shown,) = orders_json([found])
+    assert shown["text"] == "300 W"
+    assert shown["changes"] == {"count": 2, "last_unix_ms": 1_769_853_600_000}
+
+
 async def test_a_start_looks_for_open_events_without_reading_the_records(tmp_path: Path) -> None:
     """The gateway waits for this before it limits anything; after years there are hundred thousands."""
     open_database(tmp_path / JOURNAL_NAME, MIGRATIONS[:1]).close()
