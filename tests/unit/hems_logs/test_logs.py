@@ -9,14 +9,18 @@ import pytest
 
 from hems.logs import set_up_logging
 
+LIBRARIES = ("asyncio", "uvicorn", "zeroconf", "websockets", "pymodbus")
+
 
 @pytest.fixture(autouse=True)
 def _restore_logging() -> Iterator[None]:
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    handlers = root.handlers[:]
+    levels = {each: each.level for each in (root, *map(logging.getLogger, LIBRARIES))}
     yield
     root.handlers[:] = handlers
-    root.setLevel(level)
+    for logger, level in levels.items():
+        logger.setLevel(level)
 
 
 def test_text_lines_show_severity_only_where_it_matters() -> None:
