@@ -26,7 +26,7 @@ def plant(name: str, sun_w: float, step_w: float = 0.0) -> SimulatedDevice:
 
 
 @pytest.mark.parametrize("limit_w", [0.0, 3000.0, 6000.0])
-@pytest.mark.parametrize("lag_s", [0.0, 5.0])
+@pytest.mark.parametrize("lag_s", [0.0, 5.0, 10.0])
 def test_two_inverters_feed_in_no_more_than_ordered_after_30_s(limit_w: float, lag_s: float) -> None:
     async def scenario() -> None:
         house = House([plant("south", 9000.0), plant("west", 4000.0)], house_w=800.0, lag_s=lag_s)
@@ -43,7 +43,7 @@ def test_two_inverters_feed_in_no_more_than_ordered_after_30_s(limit_w: float, l
 
 
 @pytest.mark.parametrize(("other_w", "least_w"), [(800.0, 2900.0), (5000.0, 4500.0)])
-@pytest.mark.parametrize("lag_s", [0.0, 5.0])
+@pytest.mark.parametrize("lag_s", [0.0, 5.0, 10.0])
 def test_generation_that_cannot_be_told_is_made_up_for_by_the_inverters(
     other_w: float, least_w: float, lag_s: float
 ) -> None:
@@ -83,7 +83,7 @@ def test_a_battery_that_begins_to_discharge_by_itself_is_made_up_for_in_time() -
 
 
 @pytest.mark.parametrize("sun_w", [0.0, 700.0, 2000.0, 4000.0])
-@pytest.mark.parametrize("lag_s", [0.0, 5.0])
+@pytest.mark.parametrize("lag_s", [0.0, 5.0, 10.0])
 def test_an_unmeasured_inverter_that_makes_less_than_it_may_hides_no_generation_of_others(
     sun_w: float, lag_s: float
 ) -> None:
@@ -123,7 +123,7 @@ def test_without_a_meter_other_generation_that_was_seen_still_counts() -> None:
 
 
 @pytest.mark.parametrize("measures_power", [True, False])
-@pytest.mark.parametrize("lag_s", [0.0, 5.0])
+@pytest.mark.parametrize("lag_s", [0.0, 5.0, 10.0])
 def test_what_an_inverter_still_made_a_moment_ago_is_not_taken_for_other_generation(
     measures_power: bool, lag_s: float
 ) -> None:
