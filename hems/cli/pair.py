@@ -7,18 +7,28 @@ import click
 
 from eebus.errors import LocalError
 from eebus.ids import PeerRole, Ski, group_ski, parse_ski
+from eebus.ship.pin_guard import check_pin
 from hems.cli.client import ask, data_dir_option, find_data_dir
-from hems.cli.options import config_option, json_option, write_json
+from hems.cli.options import CommandFailed, config_option, json_option, write_json
 
 
-class _SkiType(click.ParamType[Ski]):
-    name = "SKI"
+def _ski_argument(command: Any) -> Any:
+    """`SKI`, also in groups as it is shown: every word up to the next option belongs to it."""
+    return click.argument("ski", nargs=-1, required=True, metavar="SKI", callback=_joined)(command)
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Ski:
-        try:
-            return parse_ski(value)
-        except LocalError as error:
-            self.fail(str(error), param, ctx)
+
+def _joined(ctx: click.Context, param: click.Parameter, words: tuple[str, ...]) -> Ski:
+    try:
+        return parse_ski(" ".join(words))
+    except LocalError as error:
+        raise click.BadParameter(str(error), ctx, param) from error
+
+
+def _checked_pin(ctx: click.Context, param: click.Parameter, pin: str) -> str:
+    try:
+        return check_pin(pin)
+    except LocalError as error:
+        raise click.BadParameter(f"'{pin}': {error}", ctx, param) from error
 
 
 @click.group()
@@ -36,7 +46,7 @@ def list_peers(config_path: Path | None, data_dir: Path | None, as_json: bool) -
 
 
 @pair.command()
-@click.argument("ski", type=_SkiType())
+@_ski_argument
 @click.option(
     "--as",
     "role",
@@ -55,14 +65,24 @@ def accept(
 
     There is one control box at a time; with --replace the new one takes the place of the old one.
     """
-    answer = ask(
-        find_data_dir(config_path, data_dir), "POST", f"/pairing/{ski}", {"role": role, "replace": replace}
-    )
-    _show(answer, as_json)
+    where = find_data_dir(config_path, data_dir)
+    if role == PeerRole.CONTROL_BOX.value and not replace:
+        _must_not_be_a_swap(ski, ask(where, "GET", "/pairing"))
+    _show(ask(where, "POST", f"/pairing/{ski}", {"role": role, "replace": replace}), as_json)
+
+
+def _must_not_be_a_swap(ski: Ski, pairing: dict[str, Any]) -> None:
+    """Raises CommandFailed while another Steuerbox is trusted."""
+    for peer in pairing["trusted"]:
+        if peer["role"] == PeerRole.CONTROL_BOX.value and peer["ski"] != ski:
+            raise CommandFailed(
+                f"The Steuerbox {group_ski(Ski(peer['ski']))} is trusted already; there is one at a time. "
+                f"To swap them: hems pair accept {ski} --as {PeerRole.CONTROL_BOX} --replace"
+            )
 
 
 @pair.command()
-@click.argument("ski", type=_SkiType())
+@_ski_argument
 @config_option
 @data_dir_option
 @json_option
@@ -72,15 +92,26 @@ def remove(ski: Ski, config_path: Path | None, data_dir: Path | None, as_json: b
 
 
 @pair.command()
-@click.argument("ski", type=_SkiType())
-@click.argument("pin")
+@_ski_argument
+@click.argument("pin", callback=_checked_pin)
 @config_option
 @data_dir_option
 @json_option
 def pin(ski: Ski, pin: str, config_path: Path | None, data_dir: Path | None, as_json: bool) -> None:
     """Give the connected peer with this SKI the PIN that it demands."""
-    answer = ask(find_data_dir(config_path, data_dir), "POST", f"/pairing/{ski}/pin", {"pin": pin})
-    _show(answer, as_json)
+    where = find_data_dir(config_path, data_dir)
+    if ski not in {peer["ski"] for peer in ask(where, "GET", "/pairing")["trusted"]}:
+        raise CommandFailed(
+            f"{group_ski(ski)} is not trusted, so it gets no PIN. "
+            f"Trust it first: hems pair accept {ski} --as {PeerRole.DEVICE} (or {PeerRole.CONTROL_BOX})"
+        )
+    try:
+        _show(ask(where, "POST", f"/pairing/{ski}/pin", {"pin": pin}), as_json)
+    except CommandFailed as error:
+        raise CommandFailed(
+            f"{group_ski(ski)} did not get the PIN: {error.message}. See to it that it is on and in the "
+            "network; the log of the gateway tells when it demands the PIN. Then call this command again."
+        ) from error
 
 
 @pair.group()
