@@ -33,8 +33,8 @@ from hems.counting import HouseCount, count_house
 from hems.devices import Device
 from hems.eebus_side import make_gateway, node_settings, sub_meters_of
 from hems.equipment import make_contacts, make_devices, make_meter
-from hems.explanation import fallback_proofs
-from hems.journal.orders import OrderRecorder
+from hems.journal.orders import OrderRecorder, Terms
+from hems.left_alone import fallback_proofs
 from hems.limit_sources import LimitSources
 from hems.limits.ceilings import Basis, Ceiling
 from hems.limits.sources.eebus import EebusSource
@@ -51,6 +51,7 @@ from hems.northbound.view import (
     device_json,
     limits_json,
     meter_json,
+    network_warnings,
     orders_json,
     pairing_json,
     peer_warnings,
@@ -110,12 +111,14 @@ class RunningGateway:
         self.context = Context(clock=clock, broker=self.broker)
         self._devices = devices = make_devices(configuration, registry, self.context)
         self._count = count_house(configuration, devices)
+        self._minimum_w = None if self._count.minimum.ems is None else self._count.minimum.ems.power_w
         self._failsafe = stored.failsafe
         self._measurements = Measurements()
         self._energies = Energies(stored.energies)
         self._energies_on_disk = _totals_wh(self._energies)
         self._own_limit_w = stored.own_limit_w
-        self._recorder = OrderRecorder(records.append, clock, self._energies)
+        terms = Terms(self._minimum_w, configuration.rules.convention)
+        self._recorder = OrderRecorder(records.append, clock, self._energies, terms)
         self.control = ControlLoop(
             devices=_in_priority_order(configuration, devices, self._count),
             meter=make_meter(configuration, registry, self.context),
@@ -333,7 +336,7 @@ class RunningGateway:
             "sending_heartbeats": system.sending_heartbeats,
             "sources": sources_json(control),
             "own_limit_w": self._own_limit_w,
-            "minimum_power_w": None if self._count.minimum.ems is None else self._count.minimum.ems.power_w,
+            "minimum_power_w": self._minimum_w,
             "meter": meter_json(control),
             "devices": [device_json(device) for device in control.devices],
             "pairing_requests": len(snapshot.pairing_requests),
@@ -414,7 +417,8 @@ class RunningGateway:
 
     def _warnings(self, control: ControlStatus) -> list[str]:
         found = warnings_of(control)
-        found += peer_warnings(self.node.snapshot(), self._peers)
+        snapshot = self.node.snapshot()
+        found += [*peer_warnings(snapshot, self._peers), *network_warnings(snapshot)]
         proofs = fallback_proofs(self._configuration, self._devices, self._failsafe, self._count.controllable)
         found += [proof.reason.text for proof in proofs if not proof.holds]
         found += self._sources.troubles()

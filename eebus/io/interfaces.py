@@ -1,7 +1,7 @@
 """The addresses of this host, as far as peers can use them."""
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import ifaddr
 
@@ -15,6 +15,12 @@ class HostAddresses:
 
     multicast: tuple[str | int, ...] = ()
     """IPv4 by address, IPv6 by interface index."""
+
+    missing: tuple[str, ...] = field(default=(), compare=False)
+    """What was selected and has no address here, or does not exist."""
+
+    present: tuple[str, ...] = field(default=(), compare=False)
+    """The names of all interfaces with an address."""
 
 
 def host_addresses(selected: tuple[str, ...] = ()) -> HostAddresses:
@@ -45,7 +51,12 @@ def choose_addresses(adapters: tuple[ifaddr.Adapter, ...], selected: tuple[str, 
                 # IPv6 multicast goes by interface; a link-local address is what it is sent from.
                 if address.is_link_local and adapter.index is not None and adapter.index not in multicast:
                     multicast.append(adapter.index)
-    return HostAddresses(tuple(ipv4 + ipv6 or link_local), tuple(multicast))
+    return HostAddresses(
+        tuple(ipv4 + ipv6 or link_local),
+        tuple(multicast),
+        missing=tuple(name for name in selected if not any(_is_wanted(each, (name,)) for each in adapters)),
+        present=tuple(dict.fromkeys(adapter.name for adapter in adapters if adapter.ips)),
+    )
 
 
 def _is_wanted(adapter: ifaddr.Adapter, selected: tuple[str, ...]) -> bool:

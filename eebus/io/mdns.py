@@ -91,6 +91,7 @@ class Mdns:
         self._pairing = pairing
         self._read_addresses = addresses
         self._announced: tuple[str, ...] = ()
+        self._host = HostAddresses()
         self._resolving: dict[str, asyncio.Task[None]] = {}
         self._known: set[str] = set()
 
@@ -99,16 +100,32 @@ class Mdns:
         """The addresses in our record; empty while there is no network."""
         return self._announced
 
+    @property
+    def host(self) -> HostAddresses:
+        """What this host had when it was looked at last."""
+        return self._host
+
     async def run(self) -> None:
         """Announce and watch until cancelled; a network that comes up later or changes is followed."""
         while True:
-            current = self._read_addresses(self._settings.interfaces)
+            current = self._look()
             if current.multicast:
                 try:
                     await self._run_session(current)
                 except (OSError, ZeroconfError) as error:
                     _log.warning("multicast DNS does not work now: %s", error)
             await asyncio.sleep(self._settings.poll_interval_s)
+
+    def _look(self) -> HostAddresses:
+        found = self._read_addresses(self._settings.interfaces)
+        if found.missing and found.missing != self._host.missing:
+            _log.warning(
+                "no interface with an address for multicast DNS: %s; there are %s",
+                ", ".join(found.missing),
+                ", ".join(found.present) or "none",
+            )
+        self._host = found
+        return found
 
     async def _run_session(self, current: HostAddresses) -> None:
         """Announce and watch while this host has any address at all."""
@@ -120,7 +137,7 @@ class Mdns:
             while current.multicast:
                 pairing = await self._follow_pairing(zeroconf, pairing)
                 await asyncio.sleep(self._settings.poll_interval_s)
-                changed = self._read_addresses(self._settings.interfaces)
+                changed = self._look()
                 if changed != current and changed.multicast:
                     await zeroconf.zeroconf.async_update_interfaces(list(changed.multicast))
                     await self._announce_again(zeroconf, changed)

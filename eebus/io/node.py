@@ -34,7 +34,7 @@ from eebus.io.events import (
     ShipIdLearned,
     TrustChanged,
 )
-from eebus.io.interfaces import own_addresses
+from eebus.io.interfaces import HostAddresses, own_addresses
 from eebus.io.link import Link, LinkWrapper, unchanged
 from eebus.io.listener import Arrival, Listener
 from eebus.io.mdns import Announcement, FoundService, Mdns, PairingWatch
@@ -333,6 +333,7 @@ class Node:
                 entry.ski: text for entry in self.trust if (text := self._connections.trouble(entry.ski))
             },
             discovered=self._book.discovered(),
+            host=self._mdns.host if self._mdns else HostAddresses(),
         )
 
     def _show(self, pump: Pump) -> ConnectionSnapshot:

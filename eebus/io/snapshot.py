@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from eebus.ids import ShipId, Ski
 from eebus.io.addresses import Discovered
+from eebus.io.interfaces import HostAddresses
 from eebus.ship.effects import Direction, Phase
 from eebus.ship.trust import PairingRequest, TrustEntry
 
@@ -36,5 +37,7 @@ class NodeSnapshot:
     pairing_requests: tuple[PairingRequest, ...]
     trusted: tuple[TrustEntry, ...]
     discovered: tuple[Discovered, ...]
+    host: HostAddresses
+    """What multicast DNS finds on this host; empty while it is not used."""
     troubles: Mapping[Ski, str] = field(hash=False)
     """Why trusted peers are not connected, as far as known."""

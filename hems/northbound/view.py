@@ -155,6 +155,18 @@ def undecided(snapshot: NodeSnapshot, configured: Iterable[PeerAddress]) -> list
     return [peer for peer in configured if peer.ski not in known]
 
 
+def network_warnings(snapshot: NodeSnapshot) -> list[str]:
+    """Where the gateway should be announced and is not."""
+    host = snapshot.host
+    if not host.missing:
+        return []
+    lost = "" if host.addresses else ", and no Steuerbox finds this gateway"
+    return [
+        f"No interface with an address is called {' or '.join(host.missing)} (eebus.interfaces); there are "
+        f"{', '.join(host.present) or 'none'}. Nothing is announced there{lost}, until it appears"
+    ]
+
+
 def peer_warnings(snapshot: NodeSnapshot, configured: Iterable[PeerAddress]) -> list[str]:
     """Why peers that somebody wants are not connected, and what would help."""
     names = {PeerRole.CONTROL_BOX: "Steuerbox", PeerRole.DEVICE: "Peer"}

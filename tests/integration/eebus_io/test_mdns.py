@@ -55,6 +55,13 @@ def test_link_local_IPv6_is_announced_only_when_there_is_nothing_else() -> None:
     assert choose_addresses(only, ()) == HostAddresses(("fe80::7",), (2,))
 
 
+def test_a_selected_interface_that_is_not_there_is_named_with_those_that_are() -> None:
+    found = choose_addresses(_ADAPTERS, ("eth9", "eth0", "192.0.2.1"))
+    assert found.missing == ("eth9", "192.0.2.1")
+    assert found.present == ("lo", "eth0", "wlan0")
+    assert choose_addresses(_ADAPTERS, ()).missing == ()
+
+
 # -- the address book --------------------------------------------------------------------------------
 
 _SKI, _OTHER = Ski("a" * 40), Ski("b" * 40)
@@ -170,6 +177,26 @@ async def test_TC_SHIP_MDNS_001_a_service_is_found_followed_and_missed_when_it_l
             if not task.cancelling():
                 task.cancel()
         await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), LIMIT_S)
+
+
+async def test_a_missing_interface_is_told_once_and_looked_for_until_it_is_there(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    current = [HostAddresses(missing=("eth9",), present=("lo", "eth0"))]
+    settings = replace(_LOOPBACK, interfaces=("eth9",), poll_interval_s=0.02)
+    mdns = Mdns(settings, None, lambda _f: None, lambda _i: None, addresses=lambda _selected: current[0])
+    task = asyncio.create_task(mdns.run())
+    try:
+        await asyncio.sleep(0.2)
+        assert mdns.host.missing == ("eth9",)
+        assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
+            "no interface with an address for multicast DNS: eth9; there are lo, eth0"
+        ]
+        current[0] = HostAddresses(present=("lo", "eth0", "eth9"))
+        await until(lambda: mdns.host.missing == ())
+    finally:
+        task.cancel()
+        await asyncio.wait_for(asyncio.gather(task, return_exceptions=True), LIMIT_S)
 
 
 async def test_two_nodes_find_each_other_and_connect_without_any_address() -> None:

@@ -20,6 +20,7 @@ from tests.integration.hems.support import (
     CURRENT_REGISTER,
     PATIENCE_S,
     Box,
+    eventually,
     running_gateway,
     simulated_house,
     write_configuration,
@@ -182,6 +183,18 @@ async def test_a_configured_peer_says_what_is_missing_until_it_is_connected(tmp_
             pairing = run.gateway.pairing()
     assert pairing["configured"] == []
     assert pairing["trusted"][0]["trouble"] == f"connection refused at 127.0.0.1:{port}"
+
+
+async def test_an_interface_that_is_not_there_is_named_because_no_box_finds_the_gateway(
+    tmp_path: Path,
+) -> None:
+    path = write_configuration(tmp_path, 1, eebus="interfaces: [eth-gone]")
+    path.write_text(path.read_text().replace("announce: false", "announce: true"))
+    async with running_gateway(path) as run:
+        await eventually(lambda: any("eth-gone" in text for text in run.gateway.status()["warnings"]))
+        (told,) = [text for text in run.gateway.status()["warnings"] if "eth-gone" in text]
+    assert told.startswith("No interface with an address is called eth-gone (eebus.interfaces); there are lo")
+    assert told.endswith("and no Steuerbox finds this gateway, until it appears")
 
 
 async def test_the_service_manager_hears_of_start_control_cycles_and_stop(tmp_path: Path) -> None:
