@@ -6,11 +6,12 @@ from uuid import UUID, uuid4
 
 from eebus.clock import Clock
 from eebus.usecases.events import LimitKind, LimitStateChanged, OrderReceived
+from eebus.usecases.limitation import Direction
 from hems.control.progress import Milestone, Progress
 from hems.journal.reading import Event
 from hems.journal.record import Entry, RecordValue, Step
-from hems.limits.ceilings import Ceiling, CeilingKind
-from hems.limits.reason import ReasonValue
+from hems.limits.ceilings import Basis, Ceiling, CeilingKind
+from hems.limits.reason import ReasonValue, watts
 from hems.limits.sources.eebus import source_name
 from hems.metering.energies import GRID_CONSUMED, GRID_FED_IN, Energies
 
@@ -42,6 +43,35 @@ class _Open:
     ordered: _Ordered | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What an order to all controllable devices is to be read with: the minimum power that the configuration
+    gives (None where none follows from it), and how generation is set off (`rules.convention`).
+    """
+
+    minimum_w: float | None
+    convention: str
+
+    def values(self, limit_w: float | None) -> dict[str, RecordValue]:
+        """In record form; whether the limit is below the minimum is None where that is not known."""
+        below = None if self.minimum_w is None else int(self._is_below(limit_w))
+        return {
+            "minimum_mw": _milli(self.minimum_w),
+            "below_minimum": below,
+            "convention": self.convention,
+        }
+
+    def remark(self, limit_w: float | None) -> str:
+        """For people, to be added to the text of the order."""
+        if self.minimum_w is None or not self._is_below(limit_w):
+            return ""
+        return f", below the minimum power of {watts(self.minimum_w)} that the configuration gives"
+
+    def _is_below(self, limit_w: float | None) -> bool:
+        limit_mw, minimum_mw = _milli(limit_w), _milli(self.minimum_w)
+        return limit_mw is not None and minimum_mw is not None and limit_mw < minimum_mw
+
+
 class OrderRecorder:
     """Hears of orders, states and progress, and appends records. Call `order_received` before
     `state_changed`, and both before control acts on the change.
@@ -52,6 +82,7 @@ class OrderRecorder:
         append: Callable[[Entry], None],
         clock: Clock,
         energies: Energies,
+        terms: Terms,
         *,
         drill: bool = False,
         new_uuid: Callable[[], UUID] = uuid4,
@@ -59,6 +90,7 @@ class OrderRecorder:
         self._append = append
         self._clock = clock
         self._energies = energies
+        self._terms = terms
         self._drill = drill
         self._new_uuid = new_uuid
         self._open: dict[str, _Open] = {}
@@ -79,18 +111,21 @@ class OrderRecorder:
             self._step(event, Step.RECEIVED, _received(order), values)
             self._step(event, Step.REFUSED, order.reason, {"rule": order.rule})
             return
-        source = source_name(order.direction)
+        source, text = source_name(order.direction), _received(order)
+        if order.active and order.direction is Direction.CONSUMPTION:
+            text += self._terms.remark(order.value_w)
+            values |= self._terms.values(order.value_w)
         running = self._running_order(source)
         if running is None:
-            self._new_order(source, order, values)
+            self._new_order(source, order, text, values)
         elif order.active and running.ordered == _ordered(order):
-            self._step(running, Step.RENEWED, f"{_received(order)}, as before", values)
+            self._step(running, Step.RENEWED, f"{text}, as before", values)
         elif order.active:
             running.instruction += 1
             running.ordered = _ordered(order)
-            self._step(running, Step.CHANGED, _received(order), {**values, **self._readings()})
+            self._step(running, Step.CHANGED, text, {**values, **self._readings()})
         else:
-            self._step(running, Step.RECEIVED, _received(order), values)
+            self._step(running, Step.RECEIVED, text, values)
 
     def state_changed(self, change: LimitStateChanged) -> None:
         """A limit machine moved: events end, self-imposed phases begin."""
@@ -111,7 +146,7 @@ class OrderRecorder:
         restrictions that nobody ordered are recorded, apart from each other; wishes and fuses are not.
         """
         source, text = ceiling.source, ceiling.reason.text
-        values = {"source": source, "limit_mw": _milli(ceiling.value_w)}
+        values: dict[str, RecordValue] = {"source": source, "limit_mw": _milli(ceiling.value_w)}
         ordered = ceiling.kind is CeilingKind.GRID_OPERATOR and ceiling.value_w is not None
         self_imposed = ceiling.kind is CeilingKind.SELF_IMPOSED and ceiling.value_w is not None
         running = self._open.get(source)
@@ -121,6 +156,9 @@ class OrderRecorder:
             running = None
         if not ordered and not self_imposed:
             return
+        if ordered and ceiling.basis is Basis.CONTROLLABLE and ceiling.devices is None:
+            text += self._terms.remark(ceiling.value_w)
+            values |= self._terms.values(ceiling.value_w)
         if running is not None:
             running.instruction += 1
             self._step(running, Step.CHANGED, text, {**values, **self._readings()})
@@ -152,9 +190,11 @@ class OrderRecorder:
         running = self._open.get(source)
         return None if running is None or running.self_imposed else running
 
-    def _new_order(self, source: str, order: OrderReceived, values: dict[str, RecordValue]) -> None:
+    def _new_order(
+        self, source: str, order: OrderReceived, text: str, values: dict[str, RecordValue]
+    ) -> None:
         event = self._begin(self_imposed=False)
-        self._step(event, Step.RECEIVED, _received(order), {**values, **self._readings()})
+        self._step(event, Step.RECEIVED, text, {**values, **self._readings()})
         self._step(event, Step.ACCEPTED, order.reason, {"rule": order.rule})
         if not order.active:
             self._step(event, Step.RELEASED, "no limit was in force", {})

@@ -1,6 +1,7 @@
 """The history of orders: steps of one event, self-imposed phases apart."""
 
 import itertools
+from dataclasses import replace
 from uuid import UUID
 
 from eebus.clock import FakeClock
@@ -10,7 +11,7 @@ from eebus.usecases.limit_rules import LimitState
 from eebus.usecases.limitation import Direction
 from hems import devices
 from hems.control.progress import Milestone, Progress
-from hems.journal.orders import OrderRecorder
+from hems.journal.orders import OrderRecorder, Terms
 from hems.journal.reading import Event
 from hems.journal.record import FIRST_PREDECESSOR, Entry, Record, Step, encode
 from hems.limits.ceilings import Basis, Ceiling, CeilingKind
@@ -30,7 +31,7 @@ INIT, CONTROLLED, LIMITED, FAILSAFE = (
 class Bench:
     """A recorder, a clock, and everything it appended."""
 
-    def __init__(self, *, drill: bool = False) -> None:
+    def __init__(self, *, drill: bool = False, minimum_w: float | None = 4200.0) -> None:
         self.clock = FakeClock()
         self.entries: list[Entry] = []
         numbers = itertools.count(1)
@@ -38,6 +39,7 @@ class Bench:
             self.entries.append,
             self.clock,
             Energies({"grid/consumed": EnergyCounter(1234.5)}),
+            Terms(minimum_w, "house_first"),
             drill=drill,
             new_uuid=lambda: UUID(int=next(numbers)),
         )
@@ -50,10 +52,11 @@ class Bench:
         accepted: bool = True,
         duration_s: float | None = 900.0,
         ski: Ski = BOX,
+        direction: Direction = Direction.CONSUMPTION,
     ) -> None:
         self.recorder.order_received(
             OrderReceived(
-                direction=Direction.CONSUMPTION,
+                direction=direction,
                 peer_ski=ski,
                 msg_counter=7,
                 value_w=value_w,
@@ -133,6 +136,9 @@ def test_one_order_from_its_arrival_to_its_release() -> None:
         "value_mw": 4_200_000,
         "active": 1,
         "duration_ms": 900_000,
+        "minimum_mw": 4_200_000,
+        "below_minimum": 0,
+        "convention": "house_first",
         "grid_consumed_mwh": 1_234_500,
         "grid_fed_in_mwh": None,
         "instruction": 1,
@@ -320,3 +326,65 @@ def test_wishes_and_fuses_are_no_orders() -> None:
     for kind in (CeilingKind.USER, CeilingKind.PROTECTION, CeilingKind.STATUTORY):
         bench.recorder.ceiling_changed(relay(3000.0, kind))
     assert bench.entries == []
+
+
+BELOW = "below the minimum power of 7.56 kW that the configuration gives"
+TERMS = ("minimum_mw", "below_minimum", "convention")
+
+
+def test_an_order_below_the_minimum_power_is_marked_in_values_and_text() -> None:
+    bench = Bench(minimum_w=7560.0)
+    bench.order(7559.0)
+    received, accepted = bench.entries
+    assert received.text == f"the control box limits consumption to 7559 W for 900 s, {BELOW}"
+    assert [received.values[name] for name in TERMS] == [7_560_000, 1, "house_first"]
+    assert accepted.step is Step.ACCEPTED
+
+
+def test_trap_06_each_value_of_an_order_is_compared_with_the_minimum_power() -> None:
+    bench = Bench(minimum_w=7560.0)
+    for value_w in (7560.0, 0.0, 0.0, 8000.0):
+        bench.order(value_w)
+    told = [entry for entry in bench.entries if entry.step is not Step.ACCEPTED]
+    assert [entry.values["below_minimum"] for entry in told] == [0, 1, 1, 0]
+    assert [BELOW in entry.text for entry in told] == [False, True, True, False]
+    for number, entry in enumerate(told):
+        encode(Record(number, "hems-1", FIRST_PREDECESSOR, entry))
+
+
+def test_where_no_minimum_power_is_known_nothing_is_called_below_it() -> None:
+    bench = Bench(minimum_w=None)
+    bench.order(0.0)
+    assert bench.entries[0].text == "the control box limits consumption to 0 W for 900 s"
+    assert [bench.entries[0].values[name] for name in TERMS] == [None, None, "house_first"]
+
+
+def test_only_an_order_that_limits_consumption_is_compared_with_the_minimum_power() -> None:
+    bench = Bench(minimum_w=7560.0)
+    bench.order(0.0, direction=Direction.PRODUCTION)
+    bench.order(-1.0, accepted=False)
+    bench.order(0.0, active=False)
+    for entry in bench.entries:
+        assert "below_minimum" not in entry.values
+        assert "minimum power" not in entry.text
+
+
+def test_relays_for_all_controllable_devices_are_compared_with_the_minimum_power() -> None:
+    bench = Bench(minimum_w=7560.0)
+    for value_w in (0.0, 7560.0, None):
+        bench.recorder.ceiling_changed(relay(value_w, CeilingKind.GRID_OPERATOR))
+    received, _, changed, released = bench.entries
+    assert received.text == f"relays box, {BELOW}"
+    assert [received.values[name] for name in TERMS] == [7_560_000, 1, "house_first"]
+    assert (changed.text, changed.values["below_minimum"]) == ("relays box", 0)
+    assert "below_minimum" not in released.values
+
+
+def test_relays_for_single_devices_feed_in_and_faults_are_not_compared_with_the_minimum_power() -> None:
+    bench = Bench(minimum_w=7560.0)
+    ordered = relay(0.0, CeilingKind.GRID_OPERATOR)
+    bench.recorder.ceiling_changed(replace(ordered, devices=frozenset({"wallbox"})))
+    bench.recorder.ceiling_changed(replace(ordered, source="relay/box/production", basis=Basis.FEED_IN))
+    bench.recorder.ceiling_changed(replace(relay(0.0, CeilingKind.SELF_IMPOSED), source="relay/other"))
+    assert len(bench.entries) == 5
+    assert not any("below_minimum" in entry.values for entry in bench.entries)

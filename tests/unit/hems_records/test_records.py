@@ -11,7 +11,7 @@ from eebus.io.events import PersistTrust
 from eebus.ship.trust import TrustEntry, TrustList
 from eebus.usecases.events import OrderReceived, PersistFailsafe, PersistOrder
 from eebus.usecases.limitation import Direction
-from hems.journal.orders import OrderRecorder
+from hems.journal.orders import OrderRecorder, Terms
 from hems.metering.energies import Energies
 from hems.records import Records
 from hems.store.disk import Disk
@@ -50,7 +50,7 @@ async def test_an_order_is_on_disk_with_its_history(records: Records, tmp_path: 
     order = OrderReceived(
         Direction.CONSUMPTION, BOX, 7, 4200.0, True, None, True, "activated limit", "LPC-910", 1.0
     )
-    OrderRecorder(records.append, FakeClock(), Energies()).order_received(order)
+    OrderRecorder(records.append, FakeClock(), Energies(), Terms(4200.0, "house_first")).order_received(order)
     await records.persist(PersistOrder(order))
     assert stored_state(tmp_path).limits["consumption"].value_w == 4200.0
     (event,) = await records.newest_events(10)
