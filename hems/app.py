@@ -1,6 +1,6 @@
 """The composition root: opens what is on disk, builds the gateway, runs it, and stops it in a safe order.
 
-Start: hold the data directory, take the identity, let the failsafe limit act, then open sockets.
+Start: hold the data directory, reserve the port, take the identity, let the failsafe limit act, then listen.
 Stop: no new connections, SHIP close, last set-points, journal and state to disk.
 """
 
@@ -16,6 +16,7 @@ from eebus.clock import Clock, SystemClock
 from eebus.errors import LocalError
 from hems.config import SOCKET_NAME, Configuration
 from hems.data_dir import DataDirError, held_data_dir
+from hems.eebus_side import reserve_port
 from hems.gateway import Observer, RunningGateway
 from hems.records import Records
 from hems.store.disk import Disk
@@ -155,6 +156,7 @@ async def _built_gateway(
     """The gateway with everything that it needs open; closed in the opposite order."""
     async with contextlib.AsyncExitStack() as closing:
         closing.enter_context(held_data_dir(configuration.data_dir))
+        reserved = closing.enter_context(contextlib.closing(reserve_port(configuration)))
         disk = Disk(clock)
         closing.callback(disk.close)
         state = await StateStore.open(configuration.data_dir, disk, clock)
@@ -172,6 +174,7 @@ async def _built_gateway(
             clock=clock,
             service_manager=manager,
             observer=observer,
+            reserved=reserved,
         )
         closing.push_async_callback(gateway.context.buses.close)
         yield gateway

@@ -1,9 +1,13 @@
 """The EEBUS side of the gateway, made from its configuration."""
 
+import errno
+import socket
 from collections.abc import Sequence
 
+from eebus.errors import LocalError
 from eebus.ids import Ski, parse_ski
 from eebus.io.addresses import PeerAddress
+from eebus.io.listener import reserve
 from eebus.io.node import NodeSettings
 from eebus.spine.model.device import DeviceClassificationManufacturerData
 from eebus.usecases.controllable_system import ControllableSystemSettings
@@ -20,6 +24,37 @@ from hems.vault import serial_of, service_description
 
 CONTROL_WATCHDOG_S = 10.0
 """Without a completed control cycle for so long our heartbeat stops: the box must notice."""
+
+
+def reserve_port(configuration: Configuration) -> socket.socket:
+    """The port of the gateway, taken before anything else is begun; nobody is answered on it yet.
+
+    Raises LocalError, which says what to change.
+    """
+    host, port = configuration.eebus.host, configuration.eebus.port
+    try:
+        return reserve(host, port)
+    except OSError as error:
+        raise LocalError(_why_not(error, host, port)) from error
+
+
+def _why_not(error: OSError, host: str, port: int) -> str:
+    reason = error.strerror or error
+    match error:
+        case OSError(errno=errno.EADDRINUSE):
+            return (
+                f"Port {port} is in use: another program, or another gateway, listens there. "
+                "Stop that one, or set another port with eebus.port."
+            )
+        case OSError(errno=errno.EACCES):
+            return f"Port {port} may not be used: {reason}. Set one of 1024 or above with eebus.port."
+        case _ if host:
+            return (
+                f"The gateway cannot listen at {host} (eebus.host): {reason}. Name an address of this "
+                "machine, or leave eebus.host out to listen at all of them."
+            )
+        case _:
+            return f"The gateway cannot listen on port {port} (eebus.port): {reason}."
 
 
 def make_gateway(

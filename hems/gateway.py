@@ -6,6 +6,7 @@ state is recorded, the devices are told, and only then does the answer leave.
 
 import asyncio
 import logging
+import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -78,7 +79,7 @@ Observer = Callable[[object], None]
 
 
 class RunningGateway:
-    """Built once, before anything is connected; `hems.app` runs its parts.
+    """Built once, before anything is connected; `hems.app` runs its parts. `reserved`: where to listen.
 
     Raises SettingsError for devices that cannot work, LocalError for EEBUS settings that cannot.
     """
@@ -94,6 +95,7 @@ class RunningGateway:
         clock: Clock,
         service_manager: ServiceManager,
         observer: Observer,
+        reserved: socket.socket,
     ) -> None:
         self._configuration = configuration
         self._records = records
@@ -163,6 +165,7 @@ class RunningGateway:
             on_event=self._eebus_event,
             persist=records.persist,
             pairing_memory=stored.pairing.memory,
+            reserved=reserved,
         )
         self._pairing_switch = PairingSwitch(
             self.node, identity, configuration, records.state, stored.pairing

@@ -68,19 +68,31 @@ class Host(Protocol):
 class Listener:
     """Accepts connections for a node."""
 
-    def __init__(self, tls: NodeTls, settings: ListenerSettings, host: Host, clock: Clock) -> None:
+    def __init__(
+        self,
+        tls: NodeTls,
+        settings: ListenerSettings,
+        host: Host,
+        clock: Clock,
+        reserved: socket.socket | None = None,
+    ) -> None:
         self._tls = tls
         self._settings = settings
         self._host = host
         self._clock = clock
         self._desk = AdmissionDesk(settings.admission)
-        self._socket: socket.socket | None = None
+        self._socket = reserved
         self._last_complaints: dict[str, float] = {}
 
     def open(self) -> int:
-        """Bind and return the port. Raises LocalError when that cannot be done."""
-        self._socket = _bind(self._settings.host, self._settings.port)
-        return int(self._socket.getsockname()[1])
+        """Listen and return the port. Raises LocalError when that cannot be done."""
+        settings = self._settings
+        try:
+            opened = self._socket = self._socket or reserve(settings.host, settings.port)
+            opened.listen(_BACKLOG)
+        except OSError as error:
+            raise LocalError(f"cannot listen on port {settings.port}: {error.strerror or error}") from error
+        return int(opened.getsockname()[1])
 
     async def serve(self, start: Callable[[Coroutine[None, None, None]], None]) -> None:
         """Accept until cancelled, then stop listening; *start* makes a task of each connection."""
@@ -166,38 +178,35 @@ class Listener:
         _log.info("incoming connection from %s not taken: %s", address or "anywhere", text)
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def reserve(host: str, port: int) -> socket.socket:
+    """A socket that has the port (0: one that the system chooses), but answers nobody yet.
+
+    `host`: empty for all addresses, IPv4 and IPv6. Raises OSError.
+    """
+    if not host:
+        return _reserve_everywhere(port)
+    family, kind, protocol, _name, target = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    return _bound(socket.socket(family, kind, protocol), target)
+
+
+def _reserve_everywhere(port: int) -> socket.socket:
     try:
-        if host:
-            family, kind, protocol, _name, target = socket.getaddrinfo(
-                host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-            )[0]
-            bound = _listen(family, kind, protocol, target)
-        else:
-            bound = _listen_everywhere(port)
+        made = socket.socket(socket.AF_INET6)
+        made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        return _bound(made, ("", port))
     except OSError as error:
-        raise LocalError(f"cannot listen on port {port}: {error.strerror or error}") from error
-    bound.listen(_BACKLOG)
-    bound.setblocking(False)
-    return bound
-
-
-def _listen_everywhere(port: int) -> socket.socket:
-    try:
-        return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
-    except (OSError, ValueError) as error:
-        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        if error.errno == errno.EADDRINUSE:
             raise
-        return socket.create_server(("", port))  # a host without IPv6
+        return _bound(socket.socket(socket.AF_INET), ("", port))  # a host without IPv6
 
 
-def _listen(
-    family: socket.AddressFamily, kind: socket.SocketKind, protocol: int, target: tuple[object, ...]
-) -> socket.socket:
-    made = socket.socket(family, kind, protocol)
+def _bound(made: socket.socket, target: tuple[object, ...]) -> socket.socket:
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind(target)
+        made.setblocking(False)
     except OSError:
         made.close()
         raise

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import logging
 import random as randomness
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from typing import TypeVar
 
@@ -96,7 +97,9 @@ class Node:
         pins: PinGuard | None = None,
         pairing: PairingListener | None = None,
         pairing_memory: PairingMemory | None = None,
+        reserved: socket.socket | None = None,
     ) -> None:
+        """`reserved`: a socket of `listener.reserve` to listen on; without it the port is taken by `run`."""
         self._identity = identity
         self._ship = ship or ShipSettings(local_ship_id=ship_id)
         self._stack = stack
@@ -125,7 +128,7 @@ class Node:
             pins=self._pins,
             strict_doubles=settings.strict_double_connections,
         )
-        self._listener = Listener(tls, settings.listener, self, clock)
+        self._listener = Listener(tls, settings.listener, self, clock, reserved)
         self._mdns: Mdns | None = None
         self._port = 0
         self._group: asyncio.TaskGroup | None = None

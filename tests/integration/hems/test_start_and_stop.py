@@ -68,7 +68,7 @@ async def test_a_second_gateway_on_the_same_data_is_refused(tmp_path: Path) -> N
             assert "Traceback" not in second.log.read_text()
 
 
-async def test_a_taken_port_is_told_in_one_line(tmp_path: Path) -> None:
+async def test_a_taken_port_is_told_alone_before_anything_is_begun(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -78,8 +78,13 @@ async def test_a_taken_port_is_told_in_one_line(tmp_path: Path) -> None:
         async with gateway_process(path) as process:
             assert await process.process.wait() == 1
             log = process.log.read_text()
-    assert f"{port}" in log.splitlines()[-1]
+    assert log.splitlines()[-1].endswith(
+        f"ERROR Port {port} is in use: another program, or another gateway, listens there. "
+        "Stop that one, or set another port with eebus.port."
+    )
+    assert "not reachable" not in log
     assert "Traceback" not in log
+    assert [file.name for file in (tmp_path / "data").iterdir()] == [LOCK_NAME]
 
 
 async def test_a_lost_identity_keeps_it_from_starting(tmp_path: Path) -> None:

@@ -1,11 +1,17 @@
 """From the configuration to the settings of the EEBUS stack."""
 
+import errno
+import socket
+
+import pytest
+
+from eebus.errors import LocalError
 from eebus.ids import Ski
 from eebus.usecases.events import StoredFailsafe
 from eebus.usecases.house import SubMeter
 from eebus.usecases.limit_rules import OPTIONAL_RULES
 from hems.config import Configuration, EebusSettings, PeerSettings, SwitchSettings
-from hems.eebus_side import controllable_system_settings, make_gateway, node_settings
+from hems.eebus_side import controllable_system_settings, make_gateway, node_settings, reserve_port
 
 SKI = Ski("aabb" * 10)
 
@@ -37,6 +43,35 @@ def test_each_use_case_is_a_switch() -> None:
 
 def test_feed_in_is_not_cut_by_default_while_the_box_is_silent() -> None:
     assert controllable_system_settings(Configuration()).failsafe_production_w is None
+
+
+@pytest.mark.parametrize(
+    ("host", "told"),
+    [
+        (
+            "192.0.2.1",
+            "The gateway cannot listen at 192.0.2.1 (eebus.host): Cannot assign requested address.",
+        ),
+        ("no-such.invalid", "The gateway cannot listen at no-such.invalid (eebus.host): "),
+    ],
+)
+def test_an_address_that_is_not_ours_is_named_with_its_setting(host: str, told: str) -> None:
+    with pytest.raises(LocalError) as refused:
+        reserve_port(Configuration(eebus=EebusSettings(host=host, port=0)))
+    assert str(refused.value).startswith(told)
+    assert str(refused.value).endswith("or leave eebus.host out to listen at all of them.")
+
+
+def test_a_port_in_use_is_named_with_its_setting() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(LocalError, match=f"Port {port} is in use: .* set another port with eebus.port"):
+            reserve_port(Configuration(eebus=EebusSettings(port=port)))
+
+
+def test_a_reserved_port_answers_nobody_yet() -> None:
+    with reserve_port(Configuration(eebus=EebusSettings(port=0))) as reserved, socket.socket() as caller:
+        assert caller.connect_ex(("127.0.0.1", reserved.getsockname()[1])) == errno.ECONNREFUSED
 
 
 def test_our_heartbeat_depends_on_completed_control_cycles() -> None:
