@@ -1,6 +1,7 @@
 """What the settings of every adapter have in common."""
 
 from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,30 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 
 UnitId = Annotated[int, Field(ge=0, le=255)]
 """A Modbus unit identifier."""
+
+
+@dataclass(frozen=True, slots=True)
+class Revert:
+    """A limit that the device ends by itself, `after_s` after the gateway's last word: then it holds
+    `power_w`, or None: it is free. `certain` False: models without a timer keep their last value instead.
+    """
+
+    after_s: float
+    power_w: float | None
+    certain: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The settings, empty where there is none, that say how much a device takes at most (`size`) and what it
+    holds without the gateway (`fallback`). `size_is_assumed`: nobody has said it, the device tells it once it
+    is connected. `revert`: how limits end, where the settings say it before the device does.
+    """
+
+    size: str = ""
+    fallback: str = ""
+    size_is_assumed: bool = False
+    revert: Revert | None = None
 
 
 class AdapterSettings(BaseModel):
@@ -27,20 +52,26 @@ class AdapterSettings(BaseModel):
         """Where the device is: two with the same place are one device. None where that cannot be told."""
         return None
 
-    def size_setting(self, _profile_folders: Sequence[Path] = (), /) -> str:
-        """The setting that says how much the device takes at most; empty where there is none."""
-        return ""
+    def figures(self, _profile_folders: Sequence[Path] = (), /) -> Figures:
+        """Where it is said how large the device is and what it does alone."""
+        return Figures()
 
     def notes(self) -> tuple[str, ...]:
         """What a person should know before relying on them, in plain words, for `hems check`."""
         return ()
 
 
-def size_parameter(names: Iterable[str]) -> str:
-    """Of the parameters of a profile, the setting that says how much its devices take at most."""
-    declared = set(names)
-    known = ("max_current_a", "max_power_w", "nameplate_w")
-    return next((f"params.{name}" for name in known if name in declared), "nameplate_w")
+def figures_among(parameters: Iterable[str]) -> Figures:
+    """The figures of a device that a profile with these parameters describes."""
+    declared = set(parameters)
+
+    def first(*known: str) -> str:
+        return next((f"params.{name}" for name in known if name in declared), "")
+
+    return Figures(
+        size=first("max_current_a", "max_power_w", "nameplate_w") or "nameplate_w",
+        fallback=first("failsafe_current_a", "safe_current_a", "failsafe_power_w"),
+    )
 
 
 class SettingsError(Exception):

@@ -9,13 +9,14 @@ from datetime import date
 
 from eebus.usecases.events import StoredFailsafe
 from hems.config import Configuration, DeviceSettings
-from hems.control.fallbacks import FallbackProof, LeftAlone, prove_fallbacks
+from hems.control.fallbacks import FallbackProof
 from hems.counting import HouseCount, count_house
 from hems.devices import Capabilities, Device, Direction, FeasiblePowers
+from hems.left_alone import does_alone, fallback_proofs, freed_feed_in
 from hems.limit_explanation import limit_lines
 from hems.limits.minimum_power import minimum_power_lines
 from hems.limits.reason import watts
-from hems.sizes import out_of_reach
+from hems.sizes import figures_of, out_of_reach, size_setting
 from hems.wiring import is_assumed
 
 NOTHING_WRITTEN = StoredFailsafe()
@@ -64,31 +65,6 @@ def explain(
     lines += limit_lines(configuration, devices, count, today)
     lines += [("Gateway dies", proof.reason.text) for proof in proofs]
     return Explanation(tuple(lines), proofs, tuple(_warnings(configuration, devices, count)))
-
-
-def fallback_proofs(
-    configuration: Configuration,
-    devices: Sequence[Device],
-    written: StoredFailsafe,
-    controllable: frozenset[str],
-) -> tuple[FallbackProof, ...]:
-    """Whether the house stays within its failsafe limits when the gateway dies, one proof a limit."""
-    failsafe = configuration.eebus.failsafe
-    consumption_w = failsafe.consumption_w if written.consumption_w is None else written.consumption_w
-    production_w = failsafe.production_w if written.production_w is None else written.production_w
-    counted = [device for device in devices if device.name in controllable]
-    proofs = [prove_fallbacks(_left_alone(counted, Direction.CONSUMPTION), consumption_w)]
-    if production_w is not None:
-        feeding = [device for device in devices if device.capabilities.production is not None]
-        proofs.append(prove_fallbacks(_left_alone(feeding, Direction.PRODUCTION), production_w))
-    return tuple(proofs)
-
-
-def _left_alone(devices: Sequence[Device], direction: Direction) -> list[LeftAlone]:
-    return [
-        LeftAlone(device.name, device.capabilities.nameplate_w, device.capabilities.fallback(direction))
-        for device in devices
-    ]
 
 
 def _connection(configuration: Configuration) -> str:
@@ -143,14 +119,11 @@ def _adapter_type(settings: object) -> str:
 
 def _device(capabilities: Capabilities, settings: DeviceSettings) -> str:
     parts = [f"{capabilities.kind}, priority {settings.priority}"]
-    if capabilities.consumption is not None:
-        parts.append(
-            f"draw {_powers(capabilities.consumption)}; {_alone(capabilities, Direction.CONSUMPTION)}"
-        )
-    if capabilities.production is not None:
-        parts.append(
-            f"feed-in {_powers(capabilities.production)}; {_alone(capabilities, Direction.PRODUCTION)}"
-        )
+    for direction, verb in ((Direction.CONSUMPTION, "draw"), (Direction.PRODUCTION, "feed-in")):
+        feasible = capabilities.feasible(direction)
+        if feasible is not None:
+            alone = does_alone(settings, capabilities, direction)
+            parts.append(f"{verb} {_powers(feasible)}{_assumed_size(settings)}; {alone}")
     if capabilities.consumption is None and capabilities.production is None:
         parts.append("measured only, it cannot be told anything")
     return "; ".join(parts)
@@ -165,11 +138,10 @@ def _powers(feasible: FeasiblePowers) -> str:
     )
 
 
-def _alone(capabilities: Capabilities, direction: Direction) -> str:
-    fallback = capabilities.fallback(direction)
-    if fallback is None:
-        return "left alone, it keeps its last value"
-    return f"left alone, it holds {watts(fallback.power_w)} after {fallback.after_s:g} s"
+def _assumed_size(settings: DeviceSettings) -> str:
+    if not figures_of(settings).size_is_assumed:
+        return ""
+    return f" (assumed until it is connected; {size_setting(settings)} says it)"
 
 
 def counting_lines(count: HouseCount) -> list[tuple[str, str]]:
@@ -195,8 +167,10 @@ def _warnings(configuration: Configuration, devices: Sequence[Device], count: Ho
         )
     found += _covered_by_nobody(configuration, count)
     found += _assumed_phases(configuration, devices)
-    pairs = zip(configuration.devices, devices, strict=True)
-    found += filter(None, (out_of_reach(settings, device.capabilities) for settings, device in pairs))
+    pairs = [(s, device.capabilities) for s, device in zip(configuration.devices, devices, strict=True)]
+    found += filter(None, (out_of_reach(*pair) for pair in pairs))
+    if _may_limit_feed_in(configuration):
+        found += filter(None, (freed_feed_in(*pair) for pair in pairs))
     if devices and _may_limit_feed_in(configuration) and not any(d.capabilities.production for d in devices):
         found.append(
             "Feed-in may be limited, but no device can be told to feed in less: such a limit would be "

@@ -1,6 +1,6 @@
 """How much a device takes at most: what the configuration says, and what its adapter can tell it. Pure."""
 
-from adapters.settings import AdapterSettings
+from adapters.settings import AdapterSettings, Figures
 from hems.config import DeviceSettings
 from hems.devices import Capabilities
 from hems.limits.reason import watts
@@ -8,11 +8,24 @@ from hems.limits.reason import watts
 _FAR_ABOVE = 1.25
 
 
+def figures_of(settings: DeviceSettings) -> Figures:
+    """Where its adapter is told how large the device is and what it does alone."""
+    return settings.adapter.figures() if isinstance(settings.adapter, AdapterSettings) else Figures()
+
+
 def size_setting(settings: DeviceSettings) -> str:
     """The setting of its adapter that says how large the device is; empty where there is none."""
-    adapter = settings.adapter
-    name = adapter.size_setting() if isinstance(adapter, AdapterSettings) else ""
+    name = figures_of(settings).size
     return f"adapter.{name}" if name else ""
+
+
+def type_plate_setting(settings: DeviceSettings, capabilities: Capabilities) -> str:
+    """The setting that its type plate is taken from; empty where there is none."""
+    if settings.connection_power_w is not None and settings.connection_power_w >= capabilities.nameplate_w:
+        return "connection_power_w"
+    if getattr(settings.adapter, "nameplate_w", None) is not None:
+        return "adapter.nameplate_w"
+    return size_setting(settings)
 
 
 def out_of_reach(settings: DeviceSettings, capabilities: Capabilities) -> str:

@@ -12,7 +12,7 @@ from adapters.modbus.endpoint import Endpoint, Framing, SerialEndpoint, TcpEndpo
 from adapters.modbus.profile import Framings, Profile, Transport
 from adapters.modbus.profile_device import ProfileDevice
 from adapters.modbus.profile_files import load_profile
-from adapters.settings import AdapterSettings, Port, SettingsError, UnitId, size_parameter
+from adapters.settings import AdapterSettings, Figures, Port, SettingsError, UnitId, figures_among
 
 MODBUS_TYPE = "modbus"
 
@@ -59,8 +59,8 @@ class ModbusSettings(AdapterSettings):
             return MODBUS_TYPE, self.serial, unit
         return MODBUS_TYPE, self.host.lower(), self.port or transport.port, unit
 
-    def size_setting(self, profile_folders: Sequence[Path] = (), /) -> str:
-        return size_parameter(load_profile(self.profile, self.params, profile_folders).params)
+    def figures(self, profile_folders: Sequence[Path] = (), /) -> Figures:
+        return figures_among(load_profile(self.profile, self.params, profile_folders).params)
 
 
 def make_profile_device(name: str, settings: ModbusSettings, context: Context) -> ProfileDevice:

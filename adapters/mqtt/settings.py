@@ -11,7 +11,7 @@ from adapters.mqtt.device import MqttDevice
 from adapters.mqtt.link import MqttLink
 from adapters.mqtt.meter import MqttMeter
 from adapters.mqtt.profile import MqttProfile, load_mqtt_profile
-from adapters.settings import AdapterSettings, SettingsError, size_parameter
+from adapters.settings import AdapterSettings, Figures, SettingsError, figures_among
 from hems.devices import Kind
 
 MQTT_TYPE = "mqtt"
@@ -40,8 +40,8 @@ class MqttDeviceSettings(AdapterSettings):
     def place(self, profile_folders: Sequence[Path] = (), /) -> Hashable:
         return MQTT_TYPE, load_mqtt_profile(self.profile, self.params, profile_folders).topics
 
-    def size_setting(self, profile_folders: Sequence[Path] = (), /) -> str:
-        return size_parameter(load_mqtt_profile(self.profile, self.params, profile_folders).params)
+    def figures(self, profile_folders: Sequence[Path] = (), /) -> Figures:
+        return figures_among(load_mqtt_profile(self.profile, self.params, profile_folders).params)
 
 
 class MqttMeterSettings(AdapterSettings):

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from adapters.context import Context
-from adapters.settings import AdapterSettings
+from adapters.settings import AdapterSettings, Figures
 from adapters.simulated.battery import Battery
 from eebus.clock import Clock
 from hems.devices import (
@@ -40,8 +40,8 @@ class SimulatedBatterySettings(AdapterSettings):
         description="Power in W that it charges with while nothing limits it; < 0: discharges",
     )
 
-    def size_setting(self, _profile_folders: Sequence[Path] = (), /) -> str:
-        return "max_power_w"
+    def figures(self, _profile_folders: Sequence[Path] = (), /) -> Figures:
+        return Figures(size="max_power_w")
 
 
 class SimulatedBattery:

@@ -9,7 +9,7 @@ from pydantic import Field
 from adapters.context import Context
 from adapters.modbus.bus import Pacing, Unit
 from adapters.modbus.endpoint import Framing, TcpEndpoint
-from adapters.settings import AdapterSettings, Port, UnitId
+from adapters.settings import AdapterSettings, Figures, Port, Revert, UnitId
 from adapters.sunspec.battery import BatteryOptions, SunSpecBattery
 from adapters.sunspec.inverter import InverterOptions, SunSpecInverter
 from adapters.sunspec.meter import Sign, SunSpecMeter
@@ -50,8 +50,9 @@ class SunSpecInverterSettings(SunSpecSettings):
     )
     reaction_s: float = Field(default=10.0, ge=0.0, description="Seconds from a write to its effect")
 
-    def size_setting(self, _profile_folders: Sequence[Path] = (), /) -> str:
-        return "nameplate_w"
+    def figures(self, _profile_folders: Sequence[Path] = (), /) -> Figures:
+        revert = Revert(self.revert_s, self.after_revert_w) if self.revert_s else None
+        return Figures("nameplate_w", "after_revert_w", self.nameplate_w is None, revert)
 
 
 class SunSpecBatterySettings(SunSpecSettings):
@@ -71,8 +72,9 @@ class SunSpecBatterySettings(SunSpecSettings):
     )
     reaction_s: float = Field(default=10.0, ge=0.0, description="Seconds from a write to its effect")
 
-    def size_setting(self, _profile_folders: Sequence[Path] = (), /) -> str:
-        return "max_power_w"
+    def figures(self, _profile_folders: Sequence[Path] = (), /) -> Figures:
+        revert = Revert(self.revert_s, None, certain=False) if self.revert_s else None
+        return Figures("max_power_w", size_is_assumed=self.max_power_w is None, revert=revert)
 
 
 class SunSpecMeterSettings(SunSpecSettings):

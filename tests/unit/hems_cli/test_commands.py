@@ -57,14 +57,16 @@ def test_check_names_the_device_that_breaks_the_fallback_proof(house: Path) -> N
     house.write_text(house.read_text().replace("4000.0", "9000.0"))
     result = hems("check", "--config", str(house))
     assert result.exit_code == 1
-    assert "lower the fallback of: battery" in result.stdout
+    assert "the type plate counts (correct it where it is less): battery (9.00 kW, adapter.max_power_w)" in (
+        result.stdout
+    )
 
 
 def test_a_connection_power_above_the_type_plate_of_the_adapter_is_the_worst_case(house: Path) -> None:
     house.write_text(house.read_text() + "    connection_power_w: 9000\n")
     result = hems("check", "--config", str(house))
     assert result.exit_code == 1
-    assert "lower the fallback of: battery" in result.stdout
+    assert "battery (9.00 kW, connection_power_w); or raise eebus.failsafe.consumption_w" in result.stdout
 
 
 def test_check_as_json(house: Path) -> None:
