@@ -10,6 +10,8 @@ from click.testing import CliRunner, Result
 
 from hems.cli.root import hems as command
 from hems.gateway import RunningGateway
+from hems.journal.reading import JournalReader
+from hems.journal.record import Entry
 from tests.integration.hems.support import (
     CURRENT_REGISTER,
     eventually,
@@ -87,16 +89,18 @@ async def test_relays_and_eebus_hold_together_and_neither_releases_the_other(tmp
             assert setpoint_w(run.gateway, "wallbox") == 4140.0
             module.closed = {0, 2}
             await eventually(lambda: source(run.gateway, "relay/box/production")["limit_w"] == 3000.0)
-        orders = [event for event in await recorded(path) if any("relays box" in text for text in event)]
-        assert any("W4" in text or "w4 active" in text for event in orders for text in event)
+            minimum_w = run.gateway.status()["minimum_power_w"]
+        entries = await recorded(path)
+        assert any("relays box" in entry.text and "w4 active" in entry.text for entry in entries)
+        (ordered,) = [entry for entry in entries if entry.values.get("active") == 1]
+        assert ordered.values["minimum_mw"] == round(1000 * minimum_w)
+        assert ordered.values["convention"] == "house_first"
 
 
-async def recorded(path: Path) -> list[list[str]]:
-    """The texts of every event in the journal."""
-    from hems.journal.reading import JournalReader
-
+async def recorded(path: Path) -> list[Entry]:
+    """Every step of every event in the journal."""
     events = await asyncio.to_thread(lambda: JournalReader(path.parent / "data").events(most=100))
-    return [[record.entry.text for record in event.steps] for event in events]
+    return [record.entry for event in events for record in event.steps]
 
 
 async def test_relays_that_cannot_be_read_restrict_the_house_and_are_no_order(tmp_path: Path) -> None:
@@ -107,8 +111,7 @@ async def test_relays_that_cannot_be_read_restrict_the_house_and_are_no_order(tm
             assert (shown["limit_w"], shown["kind"]) == (4200.0, "self_imposed")
             await eventually(lambda: setpoint_w(run.gateway, "wallbox") == 4140.0)
             await eventually(lambda: any("relays box" in w for w in run.gateway.status()["warnings"]))
-        texts = [text for event in await recorded(path) for text in event]
-        assert any("not readable" in text for text in texts)
+        assert any("not readable" in entry.text for entry in await recorded(path))
 
 
 async def test_cap_fuse_and_programme_are_in_force_from_the_start_without_any_connection(
