@@ -5,6 +5,8 @@ import errno
 import fcntl
 import logging
 import os
+import pwd
+import shlex
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,8 +49,7 @@ def _prepare(path: Path) -> None:
             raise DataDirError(f"{path} is a file; the data directory must be a folder.") from None
     except OSError as error:
         raise DataDirError(
-            f"The data directory {path} cannot be made: {error.strerror}. "
-            f"Make the folder {path.parent} first, or set another data_dir."
+            f"The data directory {path} cannot be made: {error.strerror}. {_remedy(error, path)}"
         ) from error
     status = path.stat()
     if status.st_uid != os.geteuid():
@@ -58,6 +59,24 @@ def _prepare(path: Path) -> None:
     if stat.S_IMODE(status.st_mode) & 0o077:
         path.chmod(0o700)
         _logger.warning("The data directory %s was open to others; it is closed to them now", path)
+
+
+def _remedy(error: OSError, path: Path) -> str:
+    if isinstance(error, FileNotFoundError) and not path.parent.exists():
+        return f"Make the folder {path.parent} first, or set another data_dir."
+    if isinstance(error, PermissionError):
+        made = f"sudo install -d -m 700 -o {_user()} {shlex.quote(str(path))}"
+        return f"Make it with '{made}', or set another data_dir."
+    return "Set another data_dir."
+
+
+def _user() -> str:
+    """Who runs this, by name where there is one."""
+    number = os.geteuid()
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
 
 
 def _open_lock(path: Path) -> int:

@@ -109,21 +109,33 @@ async def claim_identity(
     Raises IdentityError when the stored one is unusable, or is not the one on the card.
     """
     card_path = configuration.data_dir / CARD_NAME
-    registered = ski_on_card(card_path)
-    if stored is None and registered is not None:
-        raise IdentityError(
-            f"The key of this gateway is gone: {card_path} names SKI {group_ski(registered)}, state.db none. "
-            "Restore the backup of state.db. If there is none: hems identity renew"
-        )
-    identity = stored or make_identity(_COMMON_NAME, now=clock.utc_now())
-    _check(identity, registered, card_path)
+    identity = known_identity(stored, configuration.data_dir)
+    if identity is None:
+        identity = make_identity(_COMMON_NAME, now=clock.utc_now())
     for warning in expiry_warning(expires_at(identity), clock.utc_now()):
         _logger.warning("%s", warning)
     if stored is None:
         await store.put_identity(identity)
-    if registered is None:
+    if ski_on_card(card_path) is None:
         write_card(card_path, identity_card(identity.ski, configuration))
     return identity
+
+
+def known_identity(stored: Identity | None, data_dir: Path) -> Identity | None:
+    """The stored identity if it is the one on the card; None where none was ever made.
+
+    Raises IdentityError when it is lost or unusable, or is not the one on the card.
+    """
+    card_path = data_dir / CARD_NAME
+    registered = ski_on_card(card_path)
+    if stored is not None:
+        _check(stored, registered, card_path)
+    elif registered is not None:
+        raise IdentityError(
+            f"The key of this gateway is gone: {card_path} names SKI {group_ski(registered)}, state.db none. "
+            "Restore the backup of state.db. If there is none: hems identity renew"
+        )
+    return stored
 
 
 def expiry_warning(ends_at: datetime, now: datetime) -> list[str]:

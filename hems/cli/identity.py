@@ -26,21 +26,24 @@ def show(config_path: Path | None, as_json: bool, create: bool) -> None:
     """Print SKI, SHIP ID, QR text and where the key is kept."""
     from hems.store.errors import StoreError
     from hems.store.state import STATE_NAME, stored_state
+    from hems.vault import IdentityError, known_identity
 
     configuration = load_config(find_config(config_path), as_json=as_json)
-    stored = None
-    if (configuration.data_dir / STATE_NAME).exists():
-        try:
-            stored = stored_state(configuration.data_dir).identity
-        except StoreError as error:
-            raise CommandFailed(f"{error}.") from error
-    if stored is not None:
-        _print(stored.ski, configuration, as_json)
+    data_dir = configuration.data_dir
+    try:
+        stored = stored_state(data_dir).identity if (data_dir / STATE_NAME).exists() else None
+        known = known_identity(stored, data_dir)
+    except StoreError as error:
+        raise CommandFailed(f"{error}.") from error
+    except IdentityError as error:
+        raise CommandFailed(str(error)) from error
+    if known is not None:
+        _print(known.ski, configuration, as_json)
     elif create:
         _print(_open_vault(configuration, renew=False), configuration, as_json)
     else:
         raise CommandFailed(
-            f"There is no identity in {configuration.data_dir} yet. The first 'hems run' makes it, "
+            f"There is no identity in {data_dir} yet. The first 'hems run' makes it, "
             "or now: hems identity show --create"
         )
 

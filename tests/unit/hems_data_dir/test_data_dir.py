@@ -1,11 +1,16 @@
 """One gateway a data directory, and nobody else may look into it."""
 
+import os
+import pwd
+import shlex
 import stat
 from pathlib import Path
 
 import pytest
 
 from hems.data_dir import DataDirError, held_data_dir
+
+_NOBODY = 65_534
 
 
 def test_a_new_data_dir_is_made_for_its_owner_only(tmp_path: Path) -> None:
@@ -21,6 +26,26 @@ def test_nothing_is_made_where_even_the_parent_is_missing(tmp_path: Path) -> Non
     ):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+def test_where_the_user_may_not_write_the_command_that_makes_it_is_told(tmp_path: Path) -> None:
+    folder = tmp_path / "our data"
+    tmp_path.chmod(0o500)
+    as_root = os.geteuid() == 0
+    if as_root:
+        os.seteuid(_NOBODY)
+    try:
+        user = pwd.getpwuid(os.geteuid()).pw_name
+        with pytest.raises(DataDirError) as refused, held_data_dir(folder):
+            pass
+    finally:
+        if as_root:
+            os.seteuid(0)
+    assert str(refused.value) == (
+        f"The data directory {folder} cannot be made: Permission denied. "
+        f"Make it with 'sudo install -d -m 700 -o {user} {shlex.quote(str(folder))}', "
+        "or set another data_dir."
+    )
 
 
 def test_a_second_gateway_is_refused_until_the_first_has_ended(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The identity is made once, kept, and never replaced without consent."""
 
+import asyncio
 import json
 import stat
 from dataclasses import replace
@@ -123,6 +124,25 @@ def test_identity_show_create_then_show_print_the_same(tmp_path: Path) -> None:
     assert _hems(tmp_path, "identity", "show").stdout == made.stdout
     as_json = _hems(tmp_path, "identity", "show", "--json")
     assert '"qr_text": "SHIP;SKI:' in as_json.stdout
+
+
+@pytest.mark.parametrize("more", [(), ("--create",)])
+def test_identity_show_tells_of_a_lost_key_as_run_does(tmp_path: Path, more: tuple[str, ...]) -> None:
+    card = _hems(tmp_path, "identity", "show", "--create").stdout
+    for path in (tmp_path / "data").glob("state.db*"):
+        path.unlink()
+    result = _hems(tmp_path, "identity", "show", *more)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("The key of this gateway is gone: ")
+    assert card.splitlines()[0].removeprefix("SKI      ") in result.stderr
+
+
+def test_identity_show_tells_of_a_changed_ski_as_run_does(tmp_path: Path) -> None:
+    _hems(tmp_path, "identity", "show", "--create")
+    asyncio.run(_put_foreign_state(Configuration(data_dir=tmp_path / "data")))
+    result = _hems(tmp_path, "identity", "show")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("The SKI has changed: ")
 
 
 def test_identity_renew_asks_first(tmp_path: Path) -> None:
