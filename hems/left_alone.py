@@ -62,9 +62,7 @@ def freed_feed_in(settings: DeviceSettings, capabilities: Capabilities) -> str:
     if capabilities.production is None:
         return ""
     figures, fallback = figures_of(settings), capabilities.production_fallback
-    happens = (
-        "its feed-in is free {:g} s after the gateway is gone, also while a limit on feed-in is in force"
-    )
+    happens = "its feed-in is free {:g} s after the gateway dies, also while a limit on feed-in is in force"
     if figures.revert is not None:
         if figures.revert.power_w is not None:
             return ""

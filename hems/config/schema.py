@@ -131,6 +131,8 @@ def _describe(schema: Schema) -> str:
             return f"a number{_range(schema)}{null}"
         case "boolean":
             return f"true or false{null}"
+        case "string" if schema.get("format") == "date":
+            return f"a date such as 2024-05-31 (YYYY-MM-DD, quoted or not){null}"
         case "string":
             return f"a text{_length(schema)}{null}"
         case "array":

@@ -154,3 +154,17 @@ def test_a_role_must_be_said(tmp_path: Path) -> None:
     refused = hems("pair", "accept", "aa" * 20, "--data-dir", str(tmp_path))
     assert refused.exit_code == 2
     assert "--as" in refused.stderr
+
+
+@pytest.mark.parametrize("limit", ["-100", "-0.5", "1e9", "nan", "five"])
+def test_an_own_limit_that_is_no_number_of_watts_from_0_is_told_so(tmp_path: Path, limit: str) -> None:
+    result = hems("limit", limit, "--data-dir", str(tmp_path))
+    assert result.exit_code == 2
+    assert f"'{limit}' is not right here: a limit is a number of watts from 0 to 1000000" in result.stderr
+
+
+@pytest.mark.parametrize("option", ["--jsn", "-x"])
+def test_an_unknown_option_of_the_own_limit_is_still_one(tmp_path: Path, option: str) -> None:
+    result = hems("limit", option, "--data-dir", str(tmp_path))
+    assert result.exit_code == 2
+    assert "No such option" in result.stderr

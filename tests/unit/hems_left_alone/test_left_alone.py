@@ -11,7 +11,7 @@ from hems.explanation import Explanation, explain
 from tests.unit.hems_explanation.test_examples import TODAY
 
 FREE = "after 120 s without the gateway it is free"
-FREED = "its feed-in is free 120 s after the gateway is gone, also while a limit on feed-in is in force"
+FREED = "its feed-in is free 120 s after the gateway dies, also while a limit on feed-in is in force"
 STEUERBOX = "eebus: {switches: {production_limits: true}}\n"
 CONSUMPTION_ONLY = "eebus: {switches: {production_limits: false}}\n"
 CAPPED = f"{CONSUMPTION_ONLY}generation: {{installed_power_w: 9900}}\n"
