@@ -8,6 +8,7 @@ from eebus.ids import PeerRole, group_ski
 from eebus.io.addresses import PeerAddress
 from eebus.io.node import NodeSnapshot
 from eebus.usecases.controllable_system import ControllableSystemStatus, DirectionStatus
+from eebus.usecases.limit_rules import Trigger
 from eebus.usecases.limitation import Direction
 from hems.control.execution import Obedience
 from hems.control.status import ControlStatus, DeviceStatus, LaneStatus
@@ -60,7 +61,16 @@ def _next(status: DirectionStatus, instant: Instant) -> str | None:
     if status.next_transition_at is None or not status.next_transition:
         return None
     remaining_s = max(0.0, status.next_transition_at - instant.now_s)
-    return f"in {remaining_s:.0f} s, {status.next_transition}"
+    comes = _COMES.get(status.next_transition, status.next_transition)
+    return f"in {remaining_s:.0f} s, {comes}"
+
+
+_COMES = {
+    Trigger.HEARTBEAT_LOST.value: "failsafe unless a heartbeat comes",
+    Trigger.INIT_WINDOW_OVER.value: "no limit any more unless the control box writes one",
+    Trigger.FAILSAFE_WINDOW_OVER.value: "no limit any more unless the control box writes one",
+}
+"""What a timer leads to if nothing happens meanwhile."""
 
 
 def sources_json(control: ControlStatus) -> list[Json]:

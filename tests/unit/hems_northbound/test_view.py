@@ -46,7 +46,7 @@ def test_a_limit_is_told_with_dates_and_what_comes_next() -> None:
         "kind": "grid_operator",
         "remaining_s": 300.0,
         "failsafe_limit_w": 4200.0,
-        "next": "in 90 s, no heartbeat for 120 s",
+        "next": "in 90 s, failsafe unless a heartbeat comes",
     }
 
 
