@@ -80,9 +80,11 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _partner(text: str) -> tuple[Ski, str, int]:
     ski, _, place = text.partition("@")
     host, _, port = place.rpartition(":")
+    if place and not (host and port.isdecimal()):
+        raise argparse.ArgumentTypeError(f"'{place}' is not of the form HOST:PORT")
     try:
         return parse_ski(ski), host.strip("[]"), int(port or 0)
-    except (LocalError, ValueError) as error:
+    except LocalError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 

@@ -30,9 +30,7 @@ class Fault:
 
 
 LOST_HEARTBEAT = Fault("lost-heartbeat", "sends no heartbeat any more, everything else goes on")
-CLOCK_JUMP = Fault(
-    "clock-jump", "its date and time are wrong by this many seconds from now on", takes_seconds=True
-)
+CLOCK_JUMP = Fault("clock-jump", "has a wrong date and time", takes_seconds=True)
 HALF_OPEN = Fault(
     "half-open", "neither reads nor answers, not even pings; the TCP connection stays up", lasting=False
 )

@@ -32,7 +32,7 @@ import click
 @click.option(
     "--opening-write", is_flag=True, help="State the limit after each connection, as the rules ask."
 )
-@click.option("--fault", "faults", multiple=True, metavar="NAME", help="Switched on from the start.")
+@click.option("--fault", "faults", multiple=True, metavar="'NAME [TIME]'", help="Switched on from the start.")
 @click.option(
     "--record",
     type=click.Path(path_type=Path, dir_okay=False),

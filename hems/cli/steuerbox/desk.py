@@ -28,6 +28,7 @@ from hems.cli.steuerbox.language import (
 )
 from hems.cli.steuerbox.partners import PartnerBook
 from hems.cli.steuerbox.telling import Teller, value_lines, view_lines, view_numbers, written
+from hems.cli.words import span
 
 _READY_WAIT_S = 3600.0
 
@@ -126,6 +127,8 @@ class Desk:
             return Outcome(("all faults are ended",))
         fault = self._box.fault(command.name, on=command.on, seconds=command.seconds)
         text = f"from now on the box {fault.text}" if fault.lasting else f"the box {fault.text}"
+        if fault.takes_seconds:
+            text += f", {span(abs(command.seconds))} {'behind' if command.seconds < 0.0 else 'ahead'}"
         if not command.on:
             text = f"{fault.name} is ended"
         self._note(text)
@@ -184,7 +187,9 @@ class Desk:
     def _status(self) -> tuple[str, ...]:
         snapshot = self._box.node.snapshot()
         lines = [f"this Steuerbox: {group_ski(snapshot.ski)}, port {snapshot.port}"]
-        lines += [f"trusted: {group_ski(entry.ski)}" for entry in snapshot.trusted]
+        for entry in snapshot.trusted:
+            trouble = snapshot.troubles.get(entry.ski)
+            lines.append(f"trusted: {group_ski(entry.ski)}{f', not connected: {trouble}' if trouble else ''}")
         lines += [
             f"connection: {item.ski[:8]} at {item.address}, {item.direction.value}, phase {item.phase.value}"
             for item in snapshot.connections

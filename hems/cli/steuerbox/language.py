@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
+from eebus.simulator.faults import FAULTS
 from eebus.usecases.limitation import Direction
 from eebus.usecases.monitoring_data import Quantity
 
@@ -115,6 +116,10 @@ _UNITS_S = {
 _OTHER_UNITS = {
     "wh": 1.0, "kwh": 1000.0, "a": 1.0, "v": 1.0, "hz": 1.0, "%": 1.0,
 }  # fmt: skip
+_WHOLE_SKI = re.compile(r"[0-9a-f]{40}", re.IGNORECASE)
+_SKI_WORD = re.compile(r"[0-9a-f-]+", re.IGNORECASE)
+"""What stands between blanks in an SKI, or in the beginning of one; with colons it may be an address."""
+_LAST_PORT = 65_535
 _NUMBER = re.compile(r"([+-]?\d+(?:[.,]\d+)?)\s*([a-z%]*)", re.IGNORECASE)
 
 
@@ -151,20 +156,41 @@ def parse_command(text: str) -> Command:
 
 
 def _pair(rest: str) -> Pair:
-    parts = rest.split()
-    host, port = "", 0
-    if parts and (place := re.fullmatch(r"(.+):(\d{1,5})", parts[-1])):
-        host, port = place[1].strip("[]"), int(place[2])
-        parts.pop()
-    if not parts:
+    """The last word is an address, unless it can only be a part of the SKI."""
+    *words, last = rest.split() or [""]
+    if _WHOLE_SKI.fullmatch(_folded(rest)) or _SKI_WORD.fullmatch(last) or not words:
+        words, last = rest.split(), ""
+    if not words or not all(_SKI_WORD.fullmatch(word.replace(":", "")) for word in words):
         raise Misunderstood("write: pair SKI [HOST:PORT]")
-    return Pair("".join(parts), host, port)
+    return _partner("".join(words), last)
+
+
+def parse_partner(text: str) -> Pair:
+    """Read `SKI` or `SKI@HOST:PORT`. Raises Misunderstood."""
+    ski, _, place = text.partition("@")
+    return _partner(ski, place)
+
+
+def _partner(ski: str, place: str) -> Pair:
+    host, port = _address(place) if place else ("", 0)
+    return Pair(_folded(ski), host, port)
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or not 1 <= int(port) <= _LAST_PORT:
+        raise Misunderstood(f"'{text}' is not an address: write HOST:PORT such as 192.168.178.40:4712")
+    return host.strip("[]"), int(port)
+
+
+def _folded(ski: str) -> str:
+    return re.sub(r"[\s:-]", "", ski)
 
 
 def _unpair(rest: str) -> Unpair:
     if not rest:
         raise Misunderstood("write: unpair SKI")
-    return Unpair(rest.replace(" ", ""))
+    return Unpair(_folded(rest))
 
 
 def _limit(rest: str) -> Limit:
@@ -208,10 +234,18 @@ def _on_or_off(command: str, rest: str) -> bool:
 
 
 def _fault(rest: str) -> Fault:
-    name, _, seconds = rest.partition(" ")
+    name, _, seconds = rest.lower().partition(" ")
     if not name:
         raise Misunderstood("write: fault NAME [TIME]; `faults` lists the names")
-    return Fault(name.lower(), on=True, seconds=parse_time_s(seconds) if seconds else 0.0)
+    fault = FAULTS.get(name)
+    if fault is None:
+        raise Misunderstood(f"there is no fault '{name}'; there are {', '.join(FAULTS)}")
+    if fault.takes_seconds and not seconds:
+        raise Misunderstood(f"write: fault {name} TIME, for example: fault {name} 1 d")
+    if seconds and not fault.takes_seconds:
+        end = f"it lasts until: mend {name}" if fault.lasting else "it happens once"
+        raise Misunderstood(f"'{name}' takes no time; {end}")
+    return Fault(name, on=True, seconds=parse_time_s(seconds) if seconds else 0.0)
 
 
 def _mend(rest: str) -> Fault:

@@ -13,6 +13,7 @@ import click
 from eebus.clock import SystemClock
 from eebus.errors import LocalError
 from eebus.ids import parse_ski
+from eebus.io.addresses import PeerAddress
 from eebus.io.node import NodeSettings
 from eebus.io.recorder import FrameRecorder
 from eebus.simulator.control_box import BoxSettings, ControlBoxSimulator
@@ -21,7 +22,8 @@ from eebus.simulator.identity_folder import identity_in
 from hems.cli.options import CommandFailed
 from hems.cli.steuerbox.console import JsonVoice, Voice, converse
 from hems.cli.steuerbox.desk import Desk
-from hems.cli.steuerbox.language import Misunderstood, Pair, parse_command
+from hems.cli.steuerbox.folder import held_folder
+from hems.cli.steuerbox.language import Fault, Misunderstood, parse_command, parse_partner
 from hems.cli.steuerbox.partners import PartnerBook
 from hems.cli.steuerbox.player import play
 from hems.cli.steuerbox.scenario import Scenario, load_scenario
@@ -35,23 +37,29 @@ def perform(options: Mapping[str, Any]) -> int:
     try:
         scenario = load_scenario(options["scenario"]) if options["scenario"] else None
         named = [_partner(text) for text in options["partners"]]
-    except (ConfigError, Misunderstood) as error:
+        faults = [_fault(text) for text in options["faults"]]
+    except (ConfigError, LocalError, Misunderstood) as error:
         raise click.UsageError(str(error)) from error
-    if unknown := [name for name in options["faults"] if name not in FAULTS or not FAULTS[name].lasting]:
-        raise click.UsageError(f"'{unknown[0]}' is no lasting fault; `faults` lists them")
     try:
-        with _recording(options["record"]) as recorder:
-            return asyncio.run(_run(options, scenario, named, recorder))
+        with held_folder(options["folder"]), _recording(options["record"]) as recorder:
+            return asyncio.run(_run(options, scenario, named, faults, recorder))
     except (LocalError, OSError) as error:
         raise CommandFailed(str(error)) from error
     except KeyboardInterrupt:
         return 0
 
 
-def _partner(text: str) -> Pair:
-    ski, _, place = text.partition("@")
-    command = parse_command(f"pair {ski} {place}")
-    assert isinstance(command, Pair)
+def _partner(text: str) -> PeerAddress:
+    """Without a host it is trusted and not dialled."""
+    partner = parse_partner(text)
+    return PeerAddress(parse_ski(partner.ski), partner.host, partner.port)
+
+
+def _fault(text: str) -> Fault:
+    command = parse_command(f"fault {text}")
+    assert isinstance(command, Fault)
+    if not FAULTS[command.name].lasting:
+        raise Misunderstood(f"'{command.name}' is no lasting fault; type it when it is to happen")
     return command
 
 
@@ -60,12 +68,20 @@ def _recording(path: Path | None) -> Iterator[FrameRecorder | None]:
     if path is None:
         yield None
         return
-    with path.open("w", encoding="utf-8") as file:
+    try:
+        file = path.open("w", encoding="utf-8")
+    except OSError as error:
+        raise CommandFailed(f"The recording {path} cannot be written: {error.strerror}.") from error
+    with file:
         yield FrameRecorder(file, "steuerbox", SystemClock())
 
 
 async def _run(
-    options: Mapping[str, Any], scenario: Scenario | None, named: list[Pair], recorder: FrameRecorder | None
+    options: Mapping[str, Any],
+    scenario: Scenario | None,
+    named: list[PeerAddress],
+    faults: list[Fault],
+    recorder: FrameRecorder | None,
 ) -> int:
     clock, teller = SystemClock(), Teller()
     voice = JsonVoice() if options["json_lines"] else Voice()
@@ -73,7 +89,7 @@ async def _run(
     identity = identity_in(folder, f"Steuerbox {options['serial']}", clock.utc_now())
     book = PartnerBook(folder)
     for partner in named:
-        book.keep(parse_ski(partner.ski), partner.host, partner.port)
+        book.keep(partner.ski, partner.host, partner.port)
 
     def tell(event: object) -> None:
         for line in teller.lines(event):
@@ -93,8 +109,8 @@ async def _run(
             at=clock.utc_now().isoformat(timespec="seconds"),
             ski={"steuerbox": identity.ski},
         )
-    for name in options["faults"]:
-        box.fault(name)
+    for fault in faults:
+        box.fault(fault.name, seconds=fault.seconds)
     async with box.running() as port:
         voice.introduce(identity.ski, box.node.snapshot().ship_id, port)
         desk = Desk(box, book, teller, recorder.note if recorder else lambda _text: None)

@@ -6,9 +6,9 @@ from eebus.ids import Ski
 from eebus.io.events import (
     ConnectionEnded,
     PairingRequested,
-    PeerAwaitsAcceptance,
     PeerConnected,
     PeerDisconnected,
+    PeerNotReached,
     PeerRemovedPairing,
     PinDemanded,
 )
@@ -21,10 +21,11 @@ from hems.cli.words import flow, power, span
 
 
 class Teller:
-    """Turns events into lines; says of a view only what is new."""
+    """Turns events into lines; says of a view only what is new, and each trouble once."""
 
     def __init__(self) -> None:
         self.watches = False
+        self._troubles: dict[Ski, str] = {}
         self._shown: dict[Ski, tuple[str, ...]] = {}
 
     def lines(self, event: object) -> tuple[str, ...]:
@@ -32,14 +33,16 @@ class Teller:
         match event:
             case PairingRequested(ski, address):
                 return (f"{ski} at {address} calls and wants to be trusted: pair {ski}",)
-            case PeerAwaitsAcceptance(ski):
-                return (f"{_short(ski)} waits: somebody has to accept this Steuerbox there",)
+            case PeerNotReached(ski, text):
+                self._troubles[ski] = text
+                return (f"{_short(ski)} is not connected: {text}",)
             case PeerConnected(ski):
+                self._troubles.pop(ski, None)
                 return (f"connected with {_short(ski)} at {event.address} ({event.direction.value})",)
             case PeerDisconnected(ski):
                 self._shown.pop(ski, None)
                 return (f"the connection with {_short(ski)} is gone",)
-            case ConnectionEnded() if not event.silent:
+            case ConnectionEnded(ski, _, text) if not event.silent and self._troubles.get(ski) != text:
                 return (f"a connection with {_short(event.ski)} ended: {event.text}",)
             case PeerRemovedPairing(ski):
                 return (f"{_short(ski)} has removed this Steuerbox; pair it anew on both sides",)

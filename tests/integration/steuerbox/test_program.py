@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from eebus.ids import PeerRole
+from eebus.ids import PeerRole, group_ski
 from eebus.io.addresses import PeerAddress
 from eebus.simulator.identity_folder import identity_in
 from eebus.usecases.events import OrderReceived
@@ -97,6 +97,8 @@ async def test_a_person_limits_reads_misbehaves_and_quits(tmp_path: Path) -> Non
         await program.line(f"connection: {house.ski[:8]}")
         await program.line("'dance' is no command")
         await program.line("there is no fault 'rain'")
+        program.type("fault clock-jump -1 h")
+        await program.line("from now on the box has a wrong date and time, 1 h behind")
         device = house.device
         assert isinstance(device, Gateway)
         sample = {Quantity.POWER: Reading(1234.0)}
@@ -135,6 +137,68 @@ async def test_a_system_that_calls_is_shown_and_paired_by_the_beginning_of_its_S
         await program.line("is ready: limits can be written")
         program.process.send_signal(signal.SIGINT)
         assert await program.end() == 0
+
+
+async def test_a_system_that_cannot_be_reached_is_told_once_for_each_cause_and_shown(tmp_path: Path) -> None:
+    async with _house(tmp_path) as (_, partner), _steuerbox(tmp_path) as program:
+        place = partner.partition("@")[2]
+        program.type(f"pair {'c3' * 20} 127.0.0.1:1", f"pair {'d4' * 20} {place}")
+        await program.line("c3c3c3c3 is not connected: connection refused at 127.0.0.1:1")
+        await program.line(f"d4d4d4d4 is not connected: the certificate belongs to SKI {partner[:40]}")
+        program.type("wait 4 s", "status")  # several more dials
+        await program.line("C3C3, not connected: connection refused at 127.0.0.1:1")
+        await program.line("D4D4, not connected: the certificate belongs to")
+        program.type("quit")
+        assert await program.end() == 0
+        assert sum("c3c3c3c3 is not connected" in line for line in program.seen) == 1
+
+
+async def test_an_SKI_is_paired_as_it_is_shown(tmp_path: Path) -> None:
+    async with _house(tmp_path) as (house, partner), _steuerbox(tmp_path) as program:
+        program.type(f"pair {group_ski(house.ski)} {partner.partition('@')[2]}")
+        await program.line(f"{group_ski(house.ski)} is trusted")
+        await program.line("is ready")
+        program.type(f"unpair {group_ski(house.ski)}")
+        await program.line("is trusted no longer")
+        program.type("quit")
+        assert await program.end() == 0
+
+
+async def test_a_second_box_does_not_take_the_key_of_a_running_one(tmp_path: Path) -> None:
+    async with _steuerbox(tmp_path) as first:
+        await first.line("listens on port")
+        async with _steuerbox(tmp_path) as second:
+            assert second.process.stderr is not None
+            told = (await second.process.stderr.read()).decode()
+            assert await second.process.wait() == 1
+        assert (
+            told
+            == f"Another Steuerbox already works with the folder {tmp_path}: stop it, or use another --dir.\n"
+        )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("--dir", "/proc/x"), "The folder /proc/x cannot be made: No such file or directory."),
+        (("--record", "/nope/a"), "The recording /nope/a cannot be written: No such file or directory."),
+        (("--partner", f"{'a1' * 20}@127.0.0.1"), "'127.0.0.1' is not an address: write HOST:PORT"),
+        (("--partner", "1234@127.0.0.1:4712"), "'1234' is not an SKI"),
+        (("--fault", "clock-jump"), "write: fault clock-jump TIME"),
+        (("--fault", "vanish"), "'vanish' is no lasting fault"),
+        (("--fault", "rain"), "there is no fault 'rain'"),
+    ],
+)
+async def test_what_keeps_it_from_starting_is_told_in_plain_words(
+    arguments: tuple[str, str], text: str, tmp_path: Path
+) -> None:
+    async with _steuerbox(tmp_path, *arguments) as program:
+        assert program.process.stderr is not None
+        told = (await program.process.stderr.read()).decode()
+        assert await program.process.wait() in (1, 2)
+    assert text in told
+    assert "Traceback" not in told
+    assert "Errno" not in told
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,11 @@
 """What a person or a scenario may say to the simulated Steuerbox."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+from eebus.ids import Ski, group_ski
 from eebus.usecases.limitation import Direction
 from hems.cli.steuerbox.language import (
     HELP,
@@ -17,9 +19,11 @@ from hems.cli.steuerbox.language import (
     Relation,
     Release,
     Simple,
+    Unpair,
     Wait,
     parse_command,
     parse_condition,
+    parse_partner,
 )
 from hems.cli.steuerbox.scenario import load_scenario
 from hems.config.mistakes import ConfigError
@@ -43,6 +47,11 @@ SCENARIOS = Path(__file__).parents[3] / "config" / "scenarios"
         ("mend all", Fault("all", on=False, seconds=0.0)),
         (f"pair {SKI} [fe80::1%eth0]:4712", Pair(SKI, "fe80::1%eth0", 4712)),
         ("pair A1A1 A1A1 10.0.0.5:4712", Pair("A1A1A1A1", "10.0.0.5", 4712)),
+        (f"pair {' '.join(['a1A1'] * 10)} cafe:4712", Pair("a1A1" * 10, "cafe", 4712)),
+        (f"pair {':'.join(['1234'] * 10)}", Pair("1234" * 10, "", 0)),
+        (f"pair {'-'.join(['1234'] * 10)} box.local:4712", Pair("1234" * 10, "box.local", 4712)),
+        (f"pair {SKI}", Pair(SKI, "", 0)),
+        ("unpair A1A1 a1:a1", Unpair("A1A1a1a1")),
         ("wait ready", Wait(None)),
         ("wait 90", Wait(90.0)),
         ("status", Simple.STATUS),
@@ -61,6 +70,36 @@ def test_commands(text: str, command: object) -> None:
 def test_what_cannot_be_understood_is_told(text: str) -> None:
     with pytest.raises(Misunderstood, match=r"\w"):
         parse_command(text)
+
+
+@pytest.mark.parametrize(
+    "place", ["127.0.0.1:notaport", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:65536", "box.local", ":4712"]
+)
+def test_a_wrong_address_is_named_and_not_the_SKI(place: str) -> None:
+    told = f"'{re.escape(place)}' is not an address: write HOST:PORT"
+    with pytest.raises(Misunderstood, match=told):
+        parse_command(f"pair {SKI} {place}")
+    with pytest.raises(Misunderstood, match=told):
+        parse_partner(f"{SKI}@{place}")
+
+
+def test_a_partner_is_an_SKI_with_or_without_its_address() -> None:
+    assert parse_partner(SKI) == Pair(SKI, "", 0)
+    assert parse_partner(f"{group_ski(Ski(SKI))}@[::1]:4712") == Pair(SKI.upper(), "::1", 4712)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("fault clock-jump", "write: fault clock-jump TIME, for example: fault clock-jump 1 d"),
+        ("fault lost-heartbeat 1 s", "'lost-heartbeat' takes no time; it lasts until: mend lost-heartbeat"),
+        ("fault vanish 1 s", "'vanish' takes no time; it happens once"),
+    ],
+)
+def test_a_fault_takes_a_time_exactly_where_one_means_something(text: str, told: str) -> None:
+    with pytest.raises(Misunderstood) as refused:
+        parse_command(text)
+    assert str(refused.value) == told
 
 
 def test_every_command_has_a_line_of_help() -> None:
