@@ -19,13 +19,14 @@ from adapters.simulated.mqtt_visit import BrokerAddress
 from adapters.simulated.server import CommandError, HouseOptions, SimulatedHouse, WallboxMake
 
 _MQTT_PORT = 1883
+_LAST_PORT = 65_535
 
 
 def main() -> None:
     """Read the arguments and run until told to stop."""
     parser = argparse.ArgumentParser(prog="python -m adapters.simulated", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=0, help="0 (default) takes a free one")
+    parser.add_argument("--port", type=_port, default=0, help="0 (default) takes a free one")
     parser.add_argument(
         "--wallbox",
         action="append",
@@ -80,7 +81,13 @@ def _add_mqtt_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _broker(text: str) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
-    return (host, int(port)) if colon else (port, _MQTT_PORT)
+    return (host, _port(port)) if colon else (port, _MQTT_PORT)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > _LAST_PORT:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a port: 0 to {_LAST_PORT}")
+    return int(text)
 
 
 def _password(path: str) -> str:
@@ -107,8 +114,11 @@ async def _run(arguments: argparse.Namespace) -> None:
     lines: asyncio.Queue[str | None] = asyncio.Queue()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, lines.put_nowait, None)
+    try:
+        port = await house.start(arguments.host, arguments.port)
+    except OSError as error:
+        sys.exit(f"The simulated house {error}: end what listens there, or choose another --port.")
     _read_lines_into(lines, loop)
-    port = await house.start(arguments.host, arguments.port)
     units = {name: unit.unit_id for name, unit in house.units.items()}
     listening = {"event": "listening", "host": arguments.host, "port": port, "units": units}
     _emit({**listening, "mqtt": front.units} if front.units else listening)

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from eebus.clock import SystemClock
+from eebus.errors import LocalError
 from eebus.ids import PeerRole, ShipId, parse_ski
 from eebus.io.node import Node, NodeSettings
 from eebus.ship.trust import TrustEntry, TrustList
@@ -54,4 +55,9 @@ async def main(folder: Path, partner: str, port: int = 4712) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), sys.argv[2], *map(int, sys.argv[3:])))
+    if len(sys.argv) not in (3, 4) or not all(port.isdecimal() for port in sys.argv[3:]):
+        sys.exit(__doc__)
+    try:
+        asyncio.run(main(Path(sys.argv[1]), sys.argv[2], *map(int, sys.argv[3:])))
+    except LocalError as error:
+        sys.exit(str(error))

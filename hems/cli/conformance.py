@@ -17,13 +17,29 @@ if TYPE_CHECKING:
     from eebus.conformance.operator import Operator
     from eebus.conformance.runner import CaseResult, Target
     from eebus.conformance.sheet import Sheet
+    from eebus.ids import Ski
 
+_LAST_PORT = 65_535
 _IDENTITIES = Path.home() / ".local" / "state" / "eebus-hems" / "conformance"
+
+
+def _checked_ski(ctx: click.Context, param: click.Parameter, text: str | None) -> "Ski | None":
+    from eebus.errors import LocalError
+    from eebus.ids import parse_ski
+
+    try:
+        return parse_ski(text) if text else None
+    except LocalError as error:
+        raise click.BadParameter(str(error), ctx, param) from error
 
 
 @click.command()
 @click.option("--target", help="The device: HOST:PORT. Not needed with --gateway or --run-…")
-@click.option("--ski", help="SKI of the device; else whoever answers at the address is tested.")
+@click.option(
+    "--ski",
+    callback=_checked_ski,
+    help="SKI of the device, groups in quotes; else whoever answers at the address is tested.",
+)
 @click.option("--cases", default="", help="Patterns of case ids, separated by commas: 'TC_SHIP_*,ATC_LPC_*'.")
 @click.option(
     "--parameters",
@@ -171,7 +187,7 @@ class _Device:
     name: str
     sheet: "Sheet"
     address: str
-    ski: str | None
+    ski: "Ski | None"
     operator: "Operator"
 
 
@@ -181,7 +197,6 @@ async def _target(options: Mapping[str, Any], given: "Sheet | None") -> "AsyncIt
     from eebus.conformance.identities import Identities
     from eebus.conformance.remote import RemoteDevice, RemoteSettings
     from eebus.conformance.runner import Target
-    from eebus.ids import parse_ski
 
     async with _device(options, given) as tested:
         host, port = _host_and_port(tested.address)
@@ -189,7 +204,7 @@ async def _target(options: Mapping[str, Any], given: "Sheet | None") -> "AsyncIt
         settings = RemoteSettings(
             host=host,
             port=port,
-            ski=parse_ski(tested.ski) if tested.ski else None,
+            ski=tested.ski,
             listen_host=listen_host,
             listen_port=listen_port,
             interfaces=options["interfaces"],
@@ -235,6 +250,7 @@ async def _foreign_device(options: Mapping[str, Any], given: "Sheet | None") -> 
 @contextlib.asynccontextmanager
 async def _our_gateway(options: Mapping[str, Any], given: "Sheet | None") -> AsyncIterator[_Device]:
     from eebus.conformance.sheet import make_sheet
+    from eebus.ids import Ski
     from hems.cli.conformance_gateway import GatewayOperator, trust_kept
     from hems.cli.conformance_house import own_gateway
 
@@ -254,7 +270,7 @@ async def _our_gateway(options: Mapping[str, Any], given: "Sheet | None") -> Asy
             "gateway",
             with_ship_id(given or make_sheet({}), identity["ship_id"]),
             options["target"] or f"{host}:{status['port']}",
-            options["ski"] or identity["ski"],
+            options["ski"] or Ski(identity["ski"]),
             gateway,
         )
 
@@ -262,6 +278,7 @@ async def _our_gateway(options: Mapping[str, Any], given: "Sheet | None") -> Asy
 @contextlib.asynccontextmanager
 async def _our_steuerbox(options: Mapping[str, Any], given: "Sheet | None") -> AsyncIterator[_Device]:
     from eebus.conformance.own import CONTROL_BOX
+    from eebus.ids import Ski
     from hems.cli.conformance_steuerbox import SteuerboxOperator, steuerbox_process
 
     folder, interfaces = options["steuerbox_folder"], options["interfaces"]
@@ -270,7 +287,7 @@ async def _our_steuerbox(options: Mapping[str, Any], given: "Sheet | None") -> A
             "Steuerbox",
             given or declared_by(CONTROL_BOX.sheet, introduction["ship_id"]),
             f"127.0.0.1:{introduction['port']}",
-            introduction["ski"],
+            Ski(introduction["ski"]),
             SteuerboxOperator(process),
         )
 
@@ -290,7 +307,7 @@ def with_ship_id(sheet: "Sheet", ship_id: str) -> "Sheet":
 
 def _host_and_port(text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
-    if not host or not port.isdigit():
+    if not host or not port.isdecimal() or int(port) > _LAST_PORT:
         raise CommandFailed(f"'{text}' is not of the form HOST:PORT.")
     return host.strip("[]"), int(port)
 

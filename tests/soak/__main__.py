@@ -4,6 +4,7 @@ Control looks rarely between events, to save time; a day on which a limit was ex
 reaction time is lived once more with a look each second, as it really is.
 """
 
+import argparse
 import sys
 import time
 
@@ -18,8 +19,11 @@ def _tell(text: str) -> None:
 
 def main() -> int:
     """Print each broken promise and the figures of all days."""
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
-    first = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+    parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
+    parser.add_argument("count", type=int, nargs="?", default=10_000, help="how many days (default: 10000)")
+    parser.add_argument("first", type=int, nargs="?", default=0, help="number of the first one (default: 0)")
+    options = parser.parse_args()
+    count, first = options.count, options.first
     began = time.monotonic()
     bad, longest_s, judged, kills, twice = 0, 0.0, 0, 0, 0
     for number, outcome in enumerate(outcomes(range(first, first + count), live_twice_if_slow), start=1):

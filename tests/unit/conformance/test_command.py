@@ -42,6 +42,7 @@ def test_a_parameter_file_can_be_filled_in(tmp_path: Path) -> None:
         (("--cases", "TC_NOTHING"), "No case matches"),
         (("--cases", "TC_SHIP_CMI_001"), "Name the device"),
         (("--cases", "TC_SHIP_CMI_001", "--target", "somewhere"), "not of the form HOST:PORT"),
+        (("--cases", "TC_SHIP_CMI_001", "--target", "somewhere:65536"), "not of the form HOST:PORT"),
     ],
 )
 def test_wrong_usage_is_told_in_one_line(arguments: tuple[str, ...], text: str) -> None:
@@ -59,6 +60,12 @@ def test_a_device_without_anybody_at_it_ends_each_case_in_plain_words(
     assert result.exit_code == 1
     assert "inconclusive: nobody answers: the standard input has ended" in result.output
     assert not caplog.records
+
+
+def test_a_wrong_SKI_is_told_before_anything_is_dialled() -> None:
+    result = _call("--target", "127.0.0.1:1", "--ski", "xx", "--cases", "TC_SHIP_AM_001")
+    assert result.exit_code == 2
+    assert "'xx' is not an SKI" in result.output
 
 
 def test_real_devices_belong_to_a_gateway_that_is_started() -> None:
