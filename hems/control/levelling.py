@@ -7,7 +7,7 @@ raising all that are lowest, each to the next value that it can hold; where not 
 possible do, by turn and priority, and the others keep what they have for good.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from hems.control.candidates import NOISE_W, Candidate
 from hems.control.choice import Choice
@@ -20,7 +20,8 @@ _LEAST_RISE_W = 1e-3
 """What a device that takes any power needs to rise at all."""
 _PATIENCE = 2
 """After so many rounds of single rises, many small ones are made at once."""
-_HALVINGS = 20
+_COARSEST = 256.0
+"""A leap comes at least as near as such a part of the levels ahead, and as near as the finest step."""
 
 
 def level(pots: Pots, devices: Sequence[Candidate], scale: Scale) -> None:
@@ -101,7 +102,8 @@ def _leap(pots: Pots, rising: Sequence[Candidate], scale: Scale) -> None:
     low = min(pots.power_w[c.name] / scale[c.name] for c in rising)
     high = max(pots.top_w[c.name] / scale[c.name] for c in rising)
     reached_w = {c.name: pots.power_w[c.name] for c in rising}
-    for _ in range(_HALVINGS):
+    near = min([(high - low) / _COARSEST, *_steps(rising, scale)])
+    while high - low > near:
         middle = (low + high) / 2.0
         wanted_w = {c.name: _at_level_w(pots, c, middle * scale[c.name]) for c in rising}
         if pots.all_fit(rising, wanted_w):
@@ -110,6 +112,13 @@ def _leap(pots: Pots, rising: Sequence[Candidate], scale: Scale) -> None:
             high = middle
     for candidate in rising:
         pots.give(candidate, reached_w[candidate.name])
+
+
+def _steps(rising: Sequence[Candidate], scale: Scale) -> Iterator[float]:
+    for candidate in rising:
+        for each in candidate.feasible.ranges if candidate.feasible is not None else ():
+            if each.step_w:
+                yield each.step_w / scale[candidate.name]
 
 
 def _at_level_w(pots: Pots, candidate: Candidate, power_w: float) -> float:
