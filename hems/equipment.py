@@ -87,7 +87,8 @@ def make_contacts(configuration: Configuration, registry: Registry, context: Con
 def unconnected(configuration: Configuration) -> Context:
     """What devices are lent while they are only looked at: nothing in it is ever connected."""
     clock = SystemClock()
-    return Context(clock=clock, broker=make_broker(configuration, Ski("0" * 40), clock))
+    broker = make_broker(configuration, Ski("0" * 40), clock)
+    return Context(clock=clock, broker=broker, profile_folders=configuration.profile_folders)
 
 
 def settings_that_cannot_work(configuration: Configuration, registry: Registry) -> Iterator[Finding]:

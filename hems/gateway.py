@@ -110,7 +110,7 @@ class RunningGateway:
 
         self.broker = make_broker(configuration, identity.ski, clock)
         """The connection to the MQTT broker, if the configuration names one."""
-        self.context = Context(clock=clock, broker=self.broker)
+        self.context = Context(clock=clock, broker=self.broker, profile_folders=configuration.profile_folders)
         self._devices = devices = make_devices(configuration, registry, self.context)
         self._count = count_house(configuration, devices)
         self._minimum_w = None if self._count.minimum.ems is None else self._count.minimum.ems.power_w

@@ -10,7 +10,9 @@ _FAR_ABOVE = 1.25
 
 def figures_of(settings: DeviceSettings) -> Figures:
     """Where its adapter is told how large the device is and what it does alone."""
-    return settings.adapter.figures() if isinstance(settings.adapter, AdapterSettings) else Figures()
+    if not isinstance(settings.adapter, AdapterSettings):
+        return Figures()
+    return settings.adapter.figures(settings.profile_folders)
 
 
 def size_setting(settings: DeviceSettings) -> str:

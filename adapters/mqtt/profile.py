@@ -4,18 +4,14 @@ Like the Modbus profiles they hold no code. A parameter stands as a whole value,
 path: `"${name}"`.
 """
 
-import functools
-import importlib.resources
 import re
 from collections.abc import Mapping, Sequence
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
+from adapters.profile_text import ProfileText, chosen, find_profile, shipped_profiles
 from adapters.settings import SettingsError
 from hems.devices import Kind
 
@@ -214,60 +210,26 @@ def load_mqtt_profile(
 
     Raises SettingsError with what is wrong and where to look.
     """
-    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", profile_id):
-        raise SettingsError(f"'{profile_id}' is not a profile id: lower case letters, digits and dashes")
-    for folder in _folders(user_folders):
-        candidate = folder / f"{profile_id}.yaml"
-        if candidate.is_file():
-            text = candidate.read_text(encoding="utf-8")
-            return parse_mqtt_profile(text, params, f"profile {profile_id}")
-    raise SettingsError(
-        f"there is no MQTT profile '{profile_id}'; known are: {', '.join(_known(user_folders))}"
-    )
+    return _made(find_profile(profile_id, user_folders, shipped_profiles("mqtt"), "MQTT profile"), params)
 
 
 def parse_mqtt_profile(text: str, params: Mapping[str, float | str], origin: str) -> MqttProfile:
     """Read a profile from YAML text; `origin` names it in errors. Raises SettingsError."""
-    try:
-        raw = _parse_yaml(text)
-    except YAMLError as error:
-        raise SettingsError(f"{origin}: not YAML: {error}") from error
-    if not isinstance(raw, dict):
-        raise SettingsError(f"{origin}: a profile is a map of blocks")
-    try:
-        return MqttProfile.model_validate(_fill_in(raw, _values(raw, params, origin), origin))
-    except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-        raise SettingsError(f"{origin}: {faults}") from error
-
-
-@functools.cache
-def _parse_yaml(text: str) -> Any:
-    """The result is never changed."""
-    return YAML(typ="safe", pure=True).load(text)
-
-
-def _folders(user_folders: Sequence[Path]) -> list[Path | Traversable]:
-    return [*user_folders, importlib.resources.files("adapters") / "profiles" / "mqtt"]
-
-
-def _known(user_folders: Sequence[Path]) -> list[str]:
-    names = {entry.name for folder in _folders(user_folders) if folder.is_dir() for entry in folder.iterdir()}
-    return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
+    return _made(ProfileText(text, origin), params)
 
 
 _PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
 
 
-def _values(raw: dict[str, Any], given: Mapping[str, float | str], origin: str) -> dict[str, float | str]:
-    declared = {
-        name: Parameter.model_validate(parameter) for name, parameter in (raw.get("params") or {}).items()
-    }
-    for name, value in given.items():
-        if name not in declared:
-            raise SettingsError(f"{origin}: no parameter '{name}'; it has: {', '.join(sorted(declared))}")
-        _check(name, value, declared[name], origin)
-    return {name: given.get(name, parameter.default) for name, parameter in declared.items()}
+def _made(source: ProfileText, params: Mapping[str, float | str]) -> MqttProfile:
+    declared = source.parameters(Parameter)
+    values = chosen(params, declared, source.origin)
+    for name, value in params.items():
+        _check(name, value, declared[name], source.origin)
+    try:
+        return MqttProfile.model_validate(_fill_in(source.blocks(), values, source))
+    except ValidationError as error:
+        raise source.refused(error) from error
 
 
 def _check(name: str, value: float | str, parameter: Parameter, origin: str) -> None:
@@ -281,17 +243,17 @@ def _check(name: str, value: float | str, parameter: Parameter, origin: str) -> 
         raise SettingsError(f"{origin}: parameter {name} = {value:g} is outside {low:g} to {high:g}")
 
 
-def _fill_in(node: Any, values: Mapping[str, float | str], origin: str) -> Any:
+def _fill_in(node: Any, values: Mapping[str, float | str], source: ProfileText) -> Any:
     if isinstance(node, dict):
-        return {key: _fill_in(member, values, origin) for key, member in node.items()}
+        return {key: _fill_in(member, values, source) for key, member in node.items()}
     if isinstance(node, list):
-        return [_fill_in(member, values, origin) for member in node]
+        return [_fill_in(member, values, source) for member in node]
     if not isinstance(node, str) or "${" not in node:
         return node
     whole = _PLACEHOLDER.fullmatch(node)
     unknown = [name for name in _PLACEHOLDER.findall(node) if name not in values]
     if unknown:
-        raise SettingsError(f"{origin}: '{unknown[0]}' is not a declared parameter")
+        raise source.undeclared(f"${{{unknown[0]}}}")
     if whole is not None:
         return _plain(values[whole[1]])
     return _PLACEHOLDER.sub(lambda match: str(_plain(values[match[1]])), node)

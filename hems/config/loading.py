@@ -63,6 +63,8 @@ def load(
     if configuration is not None:
         configuration = _with_absolute_paths(path, configuration)
         mistakes += _paths(configuration, origins)
+        if "profile_folders" in document.data:  # the folder of the default need not be there
+            mistakes += _missing_folders(configuration, origins)
         if examine is not None:
             mistakes += [origins.mistake(*finding) for finding in examine(configuration)]
     if mistakes or configuration is None:
@@ -93,7 +95,12 @@ def _read_file(path: Path) -> Document:
 
 
 def _with_absolute_paths(path: Path, configuration: Configuration) -> Configuration:
-    update: dict[str, object] = {"data_dir": _absolute(path, configuration.data_dir)}
+    folders = tuple(_absolute(path, folder) for folder in configuration.profile_folders)
+    update: dict[str, object] = {
+        "data_dir": _absolute(path, configuration.data_dir),
+        "profile_folders": folders,
+        "devices": tuple(device.looked_up_in(folders) for device in configuration.devices),
+    }
     if configuration.mqtt is not None:
         mqtt = _with_absolute_files(path, configuration.mqtt, "password_file")
         if configuration.mqtt.tls is not None:
@@ -210,6 +217,16 @@ def _unknown_key(path: KeyPath, data: object, guide: SchemaGuide, origins: _Orig
     key = str(path[-1])
     known = list(guide.known_keys(path[:-1], data))
     return origins.mistake(path, f"the key '{key}' is not known here", nearest(key, known))
+
+
+def _missing_folders(configuration: Configuration, origins: _Origins) -> list[Mistake]:
+    return [
+        origins.mistake(
+            ("profile_folders", index), f"there is no folder {folder}", "Make it, or remove it here"
+        )
+        for index, folder in enumerate(configuration.profile_folders)
+        if not folder.is_dir()
+    ]
 
 
 def _paths(configuration: Configuration, origins: _Origins) -> list[Mistake]:

@@ -6,9 +6,9 @@ messages about mistakes; every number carries its unit and its range.
 
 from datetime import date
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, Field, SerializeAsAny
+from pydantic import BaseModel, Field, PrivateAttr, SerializeAsAny
 
 from hems.config.limit_models import (
     GenerationSettings,
@@ -354,6 +354,18 @@ class DeviceSettings(Section):
     adapter: SerializeAsAny[BaseModel] = Field(
         description="How the device is reached; `type` says which way."
     )
+    _profile_folders: tuple[Path, ...] = PrivateAttr(default=())
+
+    @property
+    def profile_folders(self) -> tuple[Path, ...]:
+        """Where its profile is looked for beside those of the gateway; the same for all devices."""
+        return self._profile_folders
+
+    def looked_up_in(self, profile_folders: tuple[Path, ...]) -> Self:
+        """The same device with its profile in these folders."""
+        found = self.model_copy()
+        found._profile_folders = profile_folders
+        return found
 
 
 class Configuration(Section):
@@ -363,6 +375,12 @@ class Configuration(Section):
     data_dir: Path = Field(
         default=Path("data"),
         description="Folder for identity, trust and records; relative to the configuration file.",
+    )
+    profile_folders: tuple[Path, ...] = Field(
+        default=(Path("profiles"),),
+        max_length=16,
+        description="Folders with device profiles of your own, searched before those of the gateway; "
+        "relative to the configuration file.",
     )
     log: LogSettings = Field(default=LogSettings(), description="What is written while the gateway runs.")
     eebus: EebusSettings = Field(default=EebusSettings(), description="The connection to the Steuerbox.")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+import adapters
 from eebus.ids import PeerRole, Ski, group_ski
 from eebus.io.events import PeerNotReached
 from hems.cli.options import CommandFailed
@@ -188,6 +189,20 @@ async def test_a_configured_peer_says_what_is_missing_until_it_is_connected(tmp_
             pairing = run.gateway.pairing()
     assert pairing["configured"] == []
     assert pairing["trusted"][0]["trouble"] == f"connection refused at 127.0.0.1:{port}"
+
+
+async def test_a_device_with_a_profile_of_the_user_runs_like_any_other(tmp_path: Path) -> None:
+    async with simulated_house() as house:
+        path = write_configuration(tmp_path, house.port)
+        shipped = Path(adapters.__file__).parent / "profiles" / "heidelberg-energy-control.yaml"
+        (tmp_path / "profiles").mkdir()
+        (tmp_path / "profiles" / "mine.yaml").write_text(
+            shipped.read_text().replace("id: heidelberg-energy-control", "id: mine")
+        )
+        path.write_text(path.read_text().replace("profile: heidelberg-energy-control", "profile: mine"))
+        async with running_gateway(path) as run:
+            await house.until_bounded(60)
+            assert [device["name"] for device in run.gateway.status()["devices"]] == ["wallbox", "inverter"]
 
 
 async def test_an_interface_that_is_not_there_is_named_because_no_box_finds_the_gateway(

@@ -110,7 +110,7 @@ def test_a_profile_that_does_not_exist_is_told_with_those_that_do(profile_id: st
 def test_mistakes_in_a_profile_are_told_with_their_place(before: str, after: str, complaint: str) -> None:
     with pytest.raises(SettingsError, match=complaint) as error:
         parse_profile(changed(HEATER, before, after), {}, "profile test-heater")
-    assert str(error.value).startswith("profile test-heater: ")
+    assert str(error.value).startswith("profile test-heater:")
 
 
 def test_parameters_are_checked_against_their_declaration() -> None:

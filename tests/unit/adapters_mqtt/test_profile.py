@@ -53,7 +53,7 @@ def test_wrong_parameters_are_named(profile_id: str, params: dict[str, float | s
         ("[", "not YAML"),
         ("- a", "a map of blocks"),
         ("profile: {}", "profile.schema"),
-        ("topic: '${none}'", "'none' is not a declared parameter"),
+        ("topic: '${none}'", r"^mine:1: '\$\{none\}' is not a declared parameter"),
     ],
 )
 def test_a_broken_profile_is_refused_with_its_place(text: str, problem: str) -> None:
