@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.bench import codec, energy_lost, exchange, gateway, scale
+from tests.bench import codec, division, energy_lost, exchange, gateway, scale
 from tests.bench.table import MISSED, Figure, render
 from tests.interop.go_toolchain import build_peer
 from tests.interop.netns import unavailable
@@ -26,6 +26,7 @@ PARTS: dict[str, Part] = {
     "exchange": exchange.measure,
     "gateway": gateway.measure,
     "scale": scale.measure,
+    "division": division.measure,
     "energy": energy_lost.measure,
 }
 NEED_NETWORKS = {"exchange", "gateway", "scale"}

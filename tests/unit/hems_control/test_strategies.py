@@ -246,13 +246,19 @@ def test_who_stays_behind_is_decided_by_turn_then_priority_whatever_the_others_t
 @pytest.mark.parametrize("three_phase", [False, True], ids=["sum", "phases"])
 @pytest.mark.parametrize("strategy", list(Strategy))
 def test_twenty_devices_are_divided_in_less_than_5_ms(strategy: Strategy, three_phase: bool) -> None:
-    chance = random.Random(20)
+    """The median, on any machine; `python -m tests.bench division` tells the slowest of many."""
+    took_s = sorted(division_times_s(20, strategy, three_phase))
+    assert took_s[len(took_s) // 2] < 0.005
+
+
+def division_times_s(seed: int, strategy: Strategy, three_phase: bool) -> Iterator[float]:
+    """Processor time of one division after the other between twenty devices, from nothing to plenty."""
+    chance = random.Random(seed)
     candidates = [
         Candidate(f"d{n}", chance.choice([*KINDS, SMOOTH]), nameplate_w=8000.0 + n, need=n % 3)
         for n in range(20)
     ]
     spread = {c.name: chance.choice(SPREADS) for c in candidates}
-    took_s = []
     for allowed_w in range(0, 150_000, 7_500):
         pots = [budget(float(allowed_w)), *(_phases(spread, allowed_w / 3.0) if three_phase else ())]
         spent_s = []
@@ -260,8 +266,7 @@ def test_twenty_devices_are_divided_in_less_than_5_ms(strategy: Strategy, three_
             began = time.process_time()
             allocate(pots, candidates, strategy)
             spent_s.append(time.process_time() - began)
-        took_s.append(min(spent_s))
-    assert sorted(took_s)[len(took_s) // 2] < 0.005
+        yield min(spent_s)
 
 
 def _phases(spread: Mapping[str, tuple[float, float, float]], phase_w: float) -> Iterator[Budget]:
