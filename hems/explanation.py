@@ -12,6 +12,7 @@ from hems.config import Configuration, DeviceSettings
 from hems.control.fallbacks import FallbackProof
 from hems.counting import HouseCount, count_house
 from hems.devices import Capabilities, Device, Direction, FeasiblePowers
+from hems.doubtful_powers import doubtful_powers
 from hems.left_alone import does_alone, fallback_proofs, freed_feed_in
 from hems.limit_explanation import limit_lines
 from hems.limits.minimum_power import minimum_power_lines
@@ -156,7 +157,7 @@ def counting_lines(count: HouseCount) -> list[tuple[str, str]]:
 
 
 def _warnings(configuration: Configuration, devices: Sequence[Device], count: HouseCount) -> list[str]:
-    found = []
+    found = doubtful_powers(configuration)
     if not devices:
         found.append(
             "No device is configured: a limit of the Steuerbox would be accepted without any effect."

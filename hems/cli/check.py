@@ -28,6 +28,7 @@ def check(config_path: Path | None, as_json: bool) -> None:
     from eebus.clock import SystemClock
     from hems.equipment import make_devices, settings_that_cannot_work, unconnected
     from hems.explanation import explain
+    from hems.not_there import not_there
 
     path = find_config(config_path)
     configuration = load_config(
@@ -38,6 +39,7 @@ def check(config_path: Path | None, as_json: bool) -> None:
     devices = make_devices(configuration, DEFAULT_REGISTRY, unconnected(configuration))
     today = SystemClock().utc_now().astimezone().date()
     explanation = explain(configuration, devices, _written(configuration.data_dir), today=today)
+    warnings = [*not_there(configuration), *explanation.warnings]
     if as_json:
         write_json(
             {
@@ -45,14 +47,14 @@ def check(config_path: Path | None, as_json: bool) -> None:
                 "safe_when_left_alone": explanation.safe,
                 "lines": [{"label": label, "text": text} for label, text in explanation.lines],
                 "fallback_proofs": [asdict(proof) for proof in explanation.proofs],
-                "warnings": list(explanation.warnings),
+                "warnings": warnings,
             }
         )
     else:
         click.echo(f"{path} is right. It means:")
         for label, text in explanation.lines:
             click.echo(f"  {label:<15}{text}")
-        for warning in explanation.warnings:
+        for warning in warnings:
             click.echo(f"  Attention      {warning}")
     sys.exit(0 if explanation.safe else _NOT_SAFE)
 

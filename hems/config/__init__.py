@@ -12,7 +12,7 @@ from hems.config.limit_models import (
     WishSettings,
 )
 from hems.config.loading import SOCKET_NAME, Examine, load
-from hems.config.mistakes import ConfigError, Finding, KeyPath, Mistake, nearest
+from hems.config.mistakes import ConfigError, Finding, KeyPath, Mistake, nearest, show_path
 from hems.config.models import (
     METER_NAME,
     Configuration,
@@ -64,4 +64,5 @@ __all__ = [
     "load",
     "nearest",
     "schema_text",
+    "show_path",
 ]

@@ -3,6 +3,7 @@
 They are looked for in the values as they were read, so that they are told even when single values are wrong.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 
 from hems.config.mistakes import Finding, KeyPath, nearest, show_path, shown
@@ -12,6 +13,7 @@ from hems.config.models import METER_NAME
 def relations(data: Mapping[str, object]) -> list[Finding]:
     """Every such mistake in `data`."""
     return [
+        *_hosts(data, ()),
         *_double_names(data),
         *_double_peers(data),
         *_failsafe_times(data),
@@ -22,6 +24,31 @@ def relations(data: Mapping[str, object]) -> list[Finding]:
         *_patterns_of_other_wirings(data),
         *_ambiguous_patterns(data),
     ]
+
+
+_HOST = re.compile(r"[^\s/@:\[\]]*|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*:[0-9a-fA-F:.]*(%\S+)?")
+"""A name or an address of version 4; or one of version 6, which has two colons at least."""
+_URL = re.compile(r"(?:[a-z0-9+]+://)?(?:[^\s/@]*@)?(?:\[([^\]\s]+)\]|([^\s/@:\[\]]+))(?::([0-9]+))?(?:/.*)?")
+
+
+def _hosts(data: object, path: KeyPath) -> Iterator[Finding]:
+    """Wherever a host is named, in adapters too: it is no URL, and the port stands beside it."""
+    parts = data.items() if isinstance(data, Mapping) else enumerate(data) if isinstance(data, list) else ()
+    for part, value in parts:
+        if part == "host" and isinstance(value, str):
+            if not _HOST.fullmatch(value):
+                problem = f"{shown(value)} is not a host: that is a name or an address alone, no URL, no port"
+                yield (*path, part), problem, _host_meant(value)
+        else:
+            yield from _hosts(value, (*path, part))
+
+
+def _host_meant(text: str) -> str:
+    meant = _URL.fullmatch(text)
+    if meant is None:
+        return "Write for example 192.168.178.20 or wallbox.local"
+    port = f", and beside it port: {meant[3]}" if meant[3] else ""
+    return f"Write host: {meant[1] or meant[2]}{port}"
 
 
 def _unknown_devices(data: Mapping[str, object]) -> Iterator[Finding]:

@@ -76,6 +76,16 @@ def test_check_as_json(house: Path) -> None:
     assert told["fallback_proofs"][0]["sum_w"] == 4000.0
 
 
+def test_check_tells_what_is_not_there_and_what_looks_like_kilowatts(house: Path) -> None:
+    house.write_text("mqtt: {host: broker, password_file: gone}\n" + house.read_text())
+    house.write_text("grid_connection_point: {contractual_production_w: 9.9}\n" + house.read_text())
+    attention = "\n".join(json.loads(hems("check", "--config", str(house), "--json").stdout)["warnings"])
+    assert "mqtt.password_file" in attention
+    assert "do you mean 9900 W?" in attention
+    printed = hems("check", "--config", str(house)).stdout
+    assert all(f"  Attention      {line}\n" in printed for line in attention.splitlines())
+
+
 def test_check_reports_all_mistakes_and_opens_nothing(house: Path) -> None:
     house.write_text("eebus: {prot: 1}\nsite: {nmae: x}\n")
     result = hems("check", "--config", str(house))
