@@ -73,7 +73,12 @@ def _checked_ski(ctx: click.Context, param: click.Parameter, text: str | None) -
     help="Start our Steuerbox with this folder, test it, and type the commands that the cases ask for.",
 )
 @click.option("--listen", default="0.0.0.0:0", help="Where the device can dial the tester: HOST:PORT.")
-@click.option("--interface", "interfaces", multiple=True, help="For mDNS, by address; else all.")
+@click.option(
+    "--interface",
+    "interfaces",
+    multiple=True,
+    help="For mDNS, by address; else all. Also for what --run-… starts.",
+)
 @click.option(
     "--identities",
     type=click.Path(path_type=Path, file_okay=False),
@@ -261,7 +266,11 @@ async def _our_gateway(options: Mapping[str, Any], given: "Sheet | None") -> Asy
             await stack.enter_async_context(trust_kept(gateway))
         else:
             own = await stack.enter_async_context(
-                own_gateway(options["gateway_config"], with_devices=options["with_devices"])
+                own_gateway(
+                    options["gateway_config"],
+                    with_devices=options["with_devices"],
+                    interfaces=options["interfaces"],
+                )
             )
             gateway, host = GatewayOperator(own.data_dir, own.process), own.host
         status = await gateway.until_running()

@@ -1,10 +1,11 @@
 """The gateway that `hems conformance --run-gateway` starts: with nothing of the house whose file it reads."""
 
 import contextlib
+import json
 import os
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,16 +38,21 @@ class OwnGateway:
 
 
 @contextlib.asynccontextmanager
-async def own_gateway(config: Path, *, with_devices: bool) -> AsyncIterator[OwnGateway]:
+async def own_gateway(
+    config: Path, *, with_devices: bool, interfaces: Sequence[str] = ()
+) -> AsyncIterator[OwnGateway]:
     """A gateway with the rules and limits of this file, killed at the end.
 
     Its data directory is thrown away, so identity, trust and stored values of the house stay untouched. Its
-    house is simulated; `with_devices` takes the real one. Raises CommandFailed when that cannot be.
+    house is simulated; `with_devices` takes the real one. `interfaces`: where it and the tester see each
+    other announced; none: as the file says. Raises CommandFailed when that cannot be.
     """
     configuration = load_config(config)
     async with contextlib.AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hems-test-")))
         changes = {"DATA_DIR": str(folder / "data"), "EEBUS__PORT": str(_free_port())}
+        if interfaces:
+            changes["EEBUS__INTERFACES"] = json.dumps(interfaces)
         if with_devices:
             stack.enter_context(_house_to_itself(configuration))
             changes |= quiet_in_home_assistant(configuration)

@@ -15,6 +15,8 @@ from eebus.usecases.limitation import Direction
 from eebus.usecases.monitoring_data import Quantity, Reading
 from hems.cli.options import CommandFailed
 
+_LOG = "steuerbox.log"
+_LAST_LINES = 5
 _START_WAIT_S = 60.0
 _ANSWER_WAIT_S = 60.0
 
@@ -39,8 +41,12 @@ class SteuerboxProcess:
         Raises CommandFailed when it does not start.
         """
         interfaces = [word for name in self._interfaces for word in ("--interface", name)]
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with (self._folder / "steuerbox.log").open("ab") as log:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            log = (self._folder / _LOG).open("ab")
+        except OSError as error:
+            raise CommandFailed(f"The folder {self._folder} cannot be used: {error.strerror}.") from error
+        with log:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "hems", "steuerbox", "--json", "--opening-write",
                 "--dir", str(self._folder), "--host", "127.0.0.1", "--port", str(self._port), *interfaces,
@@ -53,10 +59,14 @@ class SteuerboxProcess:
         self._reading = asyncio.create_task(self._read(self._process))
         try:
             introduction = await self._next("ski", _START_WAIT_S)
-        except TimeoutError:
-            raise CommandFailed("The Steuerbox does not start.") from None
+        except (CommandFailed, TimeoutError):
+            raise CommandFailed(f"The Steuerbox does not start.\n{self._last_words()}".rstrip()) from None
         self._port = int(introduction["port"])
         return introduction
+
+    def _last_words(self) -> str:
+        log = (self._folder / _LOG).read_text(encoding="utf-8", errors="replace")
+        return "\n".join(log.splitlines()[-_LAST_LINES:])
 
     async def type(self, command: str) -> Line:
         """Type a command; returns the line about it.

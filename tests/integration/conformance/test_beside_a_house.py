@@ -1,4 +1,4 @@
-"""`hems conformance` beside the gateway of a house: its Steuerbox and its devices stay as they are."""
+"""`hems conformance` beside what runs already: the Steuerbox and the devices of a house stay as they are."""
 
 import asyncio
 import os
@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from eebus.ids import PeerRole
+from hems.cli.steuerbox.folder import held_folder
 from tests.integration.hems.support import (
     Box,
     RunGateway,
@@ -72,6 +73,15 @@ async def test_a_test_writes_to_no_device_and_leaves_no_data_directory_behind(sh
     assert not (short_folder / "data").exists()
 
 
+async def test_the_gateway_under_test_finds_the_tester_on_its_interface(short_folder: Path) -> None:
+    path = write_configuration(short_folder, 1)
+    path.write_text(path.read_text().replace("announce: false", "interfaces: [192.0.2.1]"))
+    code, written = await _conformance(
+        short_folder, "--run-gateway", str(path), "--cases", "TC_SHIP_ROLE_002"
+    )
+    assert code == 0, written
+
+
 async def test_two_gateways_never_steer_the_same_devices(short_folder: Path) -> None:
     async with simulated_house() as house:
         path = write_configuration(short_folder, house.port)
@@ -108,3 +118,13 @@ async def test_after_the_test_of_a_running_gateway_no_tester_is_trusted_any_more
         code, written = await _conformance(short_folder, "--gateway", str(short_folder / "data"))
         assert code == 0, written
         assert _trusted(run) == []
+
+
+async def test_a_steuerbox_in_use_is_not_tested_and_the_reason_is_told(tmp_path: Path) -> None:
+    with held_folder(tmp_path / "box"):
+        code, written = await _conformance(tmp_path, "--run-steuerbox", str(tmp_path / "box"))
+    assert code == 1
+    assert "Another Steuerbox already works with the folder" in written
+    code, written = await _conformance(tmp_path, "--run-steuerbox", "/proc/x")
+    assert code == 1
+    assert "The folder /proc/x cannot be used: No such file or directory." in written
