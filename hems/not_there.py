@@ -18,7 +18,7 @@ def not_there(configuration: Configuration) -> list[str]:
         if line is not None and not Path(line).exists():
             found.append(
                 f"devices[{index}].adapter.serial: there is no {line} now, so {settings.name} cannot be "
-                "reached. Plug its adapter in, or name another line; ls /dev/serial/by-id lists what there is."
+                "reached. Plug its adapter in, or name another; ls /dev/serial/by-id lists those there."
             )
     return found
 

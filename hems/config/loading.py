@@ -16,6 +16,7 @@ from hems.config.models import Configuration
 from hems.config.relations import relations
 from hems.config.schema import AdapterRegistry, SchemaGuide, configuration_model
 from hems.config.section import Section
+from hems.config.well_formed import WellFormed, well_formed
 
 _PREFIX = "HEMS__"
 _LONGEST_SOCKET_PATH = 100  # the kernel takes 107 bytes; the rest is reserve for temporary names
@@ -36,7 +37,8 @@ def load(
     """Read and check the configuration file at `path`.
 
     `environment`: variables that begin with `HEMS__` count. `options`: dotted path (`eebus.port`) to value.
-    `examine` looks deeper into a configuration whose form is right, and yields the mistakes that it finds.
+    `examine` looks deeper into what is right in its form, and yields the mistakes that it finds; it is not
+    asked while the form of a section is wrong that devices are made with (`well_formed`).
     Relative paths in the result count from the folder of the file. Raises ConfigError with every mistake.
     """
     document = _read_file(path)
@@ -52,24 +54,31 @@ def load(
         raise ConfigError(mistakes)
 
     model = configuration_model(registry)
-    configuration: Configuration | None = None
+    configuration: Configuration | None
+    part: WellFormed | None = WellFormed(document.data, {})
     try:
-        # The strict JSON mode takes a text only where a text belongs and never `true` for a number.
-        configuration = model.model_validate_json(json.dumps(document.data), strict=True)
+        configuration = _validated(model, document.data)
     except ValidationError as error:
         guide = SchemaGuide(model.model_json_schema())
         mistakes += [_explain(details, document.data, guide, origins) for details in error.errors()]
+        part = well_formed(document.data, [details["loc"] for details in error.errors()])
+        configuration = None if part is None else _validated(model, part.data)
     mistakes += [origins.mistake(*finding) for finding in relations(document.data)]
-    if configuration is not None:
+    if part is not None and configuration is not None:
         configuration = _with_absolute_paths(path, configuration)
         mistakes += _paths(configuration, origins)
         if "profile_folders" in document.data:  # the folder of the default need not be there
             mistakes += _missing_folders(configuration, origins)
-        if examine is not None:
-            mistakes += [origins.mistake(*finding) for finding in examine(configuration)]
+        for place, problem, remedy in examine(configuration) if examine is not None else ():
+            mistakes.append(origins.mistake(part.in_file(place), problem, remedy))
     if mistakes or configuration is None:
         raise ConfigError(_in_reading_order(mistakes, str(path)))
     return configuration
+
+
+def _validated(model: type[Configuration], data: Mapping[str, object]) -> Configuration:
+    # The strict JSON mode takes a text only where a text belongs and never `true` for a number.
+    return model.model_validate_json(json.dumps(data), strict=True)
 
 
 def _in_reading_order(mistakes: list[Mistake], file: str) -> list[Mistake]:
