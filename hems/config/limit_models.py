@@ -5,7 +5,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, Field, SerializeAsAny, model_validator
 
-from hems.config.section import MAX_POWER_W, NAME, Section, unit
+from hems.config.section import MAX_POWER_W, NAME, NAME_FORM, Section, unit
 
 _TIME = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 _DAY = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -163,7 +163,7 @@ class RelayPatternSettings(Section):
 class RelaySettings(Section):
     """A Steuerbox or ripple control receiver with relays."""
 
-    name: str = Field(pattern=NAME, description="Name of the group: a-z, 0-9, '_' and '-', letter first.")
+    name: str = Field(pattern=NAME, description=f"Name of the group: {NAME_FORM}.")
     wiring: Literal[
         "single_contact", "dim_and_release", "two_contacts", "four_contacts", "one_hot", "custom"
     ] = Field(description="Which inputs there are and what they mean; docs/rules.md lists them.")
@@ -198,11 +198,13 @@ class RelaySettings(Section):
 class WindowSettings(Section):
     """A part of the week in local time."""
 
-    start: str = Field(alias="from", pattern=_TIME, description="Local time such as '22:00'.")
+    start: str = Field(
+        alias="from", pattern=_TIME, description="Local time with two digits each, '00:00' to '23:59'."
+    )
     end: str = Field(
         alias="until",
         pattern=_TIME,
-        description="Local time as '06:00'; not after `from` is the next day.",
+        description="Local time with two digits each, '00:00' to '23:59'; not after `from` is the next day.",
     )
     days: tuple[_DAY, ...] = Field(
         default=(), max_length=7, description="Days on which it starts (mon to sun); empty means each day."
@@ -212,7 +214,7 @@ class WindowSettings(Section):
 class ProgrammeSettings(Section):
     """A limit that people set for parts of the week."""
 
-    name: str = Field(pattern=NAME, description="Name of the programme.")
+    name: str = Field(pattern=NAME, description=f"Name of the programme: {NAME_FORM}.")
     windows: tuple[WindowSettings, ...] = Field(min_length=1, max_length=32, description="When it limits.")
     consumption_w: float | None = Field(
         default=None,
@@ -236,7 +238,7 @@ class ProgrammeSettings(Section):
 class WishSettings(Section):
     """What a device is to get first in a part of the week, as far as the limits allow it."""
 
-    device: str = Field(pattern=NAME, description="Name of the device.")
+    device: str = Field(pattern=NAME, description=f"Name of the device: {NAME_FORM}.")
     at_least_w: float = Field(
         gt=0.0,
         le=MAX_POWER_W,

@@ -60,7 +60,7 @@ def load(
         configuration = _validated(model, document.data)
     except ValidationError as error:
         guide = SchemaGuide(model.model_json_schema())
-        mistakes += [_explain(details, document.data, guide, origins) for details in error.errors()]
+        mistakes += [_explain(details, document.data, guide, origins) for details in _causes(error)]
         part = well_formed(document.data, [details["loc"] for details in error.errors()])
         configuration = None if part is None else _validated(model, part.data)
     mistakes += [origins.mistake(*finding) for finding in relations(document.data)]
@@ -180,6 +180,13 @@ def _index(node: object, key: str) -> str | int:
     if isinstance(node, list) and key.isdigit() and int(key) < len(node):
         return int(key)
     return key
+
+
+def _causes(error: ValidationError) -> list[Any]:
+    """The findings of the model, but not that a list is too short for entries of it that are wrong."""
+    found: list[Any] = error.errors()
+    above = {details["loc"][:length] for details in found for length in range(len(details["loc"]))}
+    return [details for details in found if details["type"] != "too_short" or details["loc"] not in above]
 
 
 def _explain(details: Any, data: object, guide: SchemaGuide, origins: _Origins) -> Mistake:

@@ -51,7 +51,7 @@ def shown(value: object) -> str:
     if isinstance(value, Mapping):
         return "a section"
     if isinstance(value, list):
-        return "a list"
+        return "a list" if value else "an empty list"
     if value is None:
         return "an empty value"
     text = json.dumps(value, ensure_ascii=False) if isinstance(value, (bool, int, float)) else f"'{value}'"
@@ -60,6 +60,8 @@ def shown(value: object) -> str:
 
 def nearest(word: str, known: Sequence[str]) -> str:
     """What may have been meant, and all that is known."""
+    if not known:
+        return "None is known here"
     near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     listed = ", ".join(known)
     return f"Did you mean '{near[0]}'? Known here: {listed}" if near else f"Known here: {listed}"

@@ -18,13 +18,14 @@ from hems.config.limit_models import (
     RulesSettings,
     WishSettings,
 )
-from hems.config.section import MAX_POWER_W, NAME, Section, unit
+from hems.config.section import MAX_POWER_W, NAME, NAME_FORM, Section, unit
 
 METER_NAME = "grid_meter"
 """Name of the meter at the grid connection point; no device may take it."""
 
 _SKI = r"^[0-9a-fA-F]{4}([ :-]?[0-9a-fA-F]{4}){9}$"
 _TOPIC = r"^[^/#+\s]+(/[^/#+\s]+)*$"
+_TOPIC_FORM = "no space, '+', '#', nor '/' at an end"
 
 _SHORTEST_FAILSAFE_S = 7_200.0
 _LONGEST_FAILSAFE_S = 86_400.0
@@ -52,13 +53,13 @@ class LogSettings(Section):
 class PeerSettings(Section):
     """A peer that is dialled by address, without waiting for its announcement."""
 
-    ski: str = Field(pattern=_SKI, description="SKI of the peer: 40 hexadecimal digits, groups allowed.")
+    ski: str = Field(pattern=_SKI, description="SKI of the peer: 40 hexadecimal digits, groups of 4 allowed.")
     host: str = Field(min_length=1, max_length=253, description="Host name or IP address of the peer.")
     port: int = Field(
         default=4712, ge=1, le=65_535, description="TCP port of the peer.", json_schema_extra=unit("port")
     )
     path: str = Field(
-        default="/ship/", pattern=r"^/\S*$", description="WebSocket path of the peer, beginning with '/'."
+        default="/ship/", pattern=r"^/\S*$", description="WebSocket path of the peer: '/' first, no space."
     )
 
 
@@ -209,13 +210,16 @@ class HomeAssistantSettings(Section):
 
     enabled: bool = Field(default=True, description="Announce the gateway and its devices by discovery.")
     prefix: str = Field(
-        default="homeassistant", pattern=_TOPIC, max_length=64, description="Discovery prefix set there."
+        default="homeassistant",
+        pattern=_TOPIC,
+        max_length=64,
+        description=f"Discovery prefix set there: {_TOPIC_FORM}.",
     )
     status_topic: str = Field(
         default="homeassistant/status",
         pattern=_TOPIC,
         max_length=128,
-        description="Topic on which Home Assistant tells its start.",
+        description=f"Topic on which Home Assistant tells its start: {_TOPIC_FORM}.",
     )
     form: Literal["device", "single"] = Field(
         default="device",
@@ -255,12 +259,16 @@ class MqttSettings(Section):
         json_schema_extra=unit("s"),
     )
     base_topic: str = Field(
-        default="hems", pattern=_TOPIC, max_length=64, description="Beginning of all topics of the gateway."
+        default="hems",
+        pattern=_TOPIC,
+        max_length=64,
+        description=f"Beginning of all topics of the gateway: {_TOPIC_FORM}.",
     )
     gateway_id: str = Field(
         default="",
         pattern=r"^[a-z0-9_-]{0,32}$",
-        description="Second part of all topics and of all ids; empty takes the first digits of the SKI.",
+        description="Second part of all topics and of all ids: a-z, 0-9, '_' and '-', at most 32; empty "
+        "takes the first digits of the SKI.",
     )
     measurement_interval_s: float = Field(
         default=2.0,
@@ -306,7 +314,7 @@ class GridConnectionPointSettings(Section):
 class DeviceSettings(Section):
     """One device that the gateway steers."""
 
-    name: str = Field(pattern=NAME, description="Name of the device: a-z, 0-9, '_' and '-', letter first.")
+    name: str = Field(pattern=NAME, description=f"Name of the device: {NAME_FORM}.")
     priority: int = Field(
         default=50,
         ge=1,

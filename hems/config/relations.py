@@ -53,7 +53,7 @@ def _host_meant(text: str) -> str:
 
 def _unknown_devices(data: Mapping[str, object]) -> Iterator[Finding]:
     """Relays, programmes and wishes name devices; each must be there."""
-    known = [str(name) for _, name in _each(data, ("devices",), "name")]
+    known = [name for _, name in _each(data, ("devices",), "name") if isinstance(name, str)]
     named: list[tuple[KeyPath, object]] = [
         (("wishes", index, "device"), name) for index, name in _each(data, ("wishes",), "device")
     ]
@@ -63,7 +63,8 @@ def _unknown_devices(data: Mapping[str, object]) -> Iterator[Finding]:
                 named.append(((section, index, "devices", place), name))
     for path, name in named:
         if isinstance(name, str) and name not in known:
-            yield path, f"there is no device '{name}'", nearest(name, known)
+            remedy = nearest(name, known) if known else "Add it under devices: none is listed there yet"
+            yield path, f"there is no device '{name}'", remedy
 
 
 def _shares_of_nothing(data: Mapping[str, object]) -> Iterator[Finding]:

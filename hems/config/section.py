@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 NAME = r"^[a-z][a-z0-9_-]{0,31}$"
+NAME_FORM = "a-z, 0-9, '_' and '-', letter first, at most 32"
 MAX_POWER_W = 1_000_000.0
 
 
