@@ -80,16 +80,13 @@ def _proof(pairs: Sequence[_Pair], direction: Direction, limit_w: float) -> Fall
         LeftAlone(settings.name, capabilities.nameplate_w, capabilities.fallback(direction))
         for settings, capabilities in pairs
     ]
-    proof = prove_fallbacks(alone, limit_w)
+    proof = prove_fallbacks(alone, limit_w, _DOES[direction])
     if proof.holds:
         return proof
     by_name = {settings.name: (settings, capabilities) for settings, capabilities in pairs}
     offenders = [by_name[name] for name in proof.offenders]
     cures = [*_cures(offenders, direction), f"or raise {_FAILSAFE_SETTING[direction]}"]
-    text = (
-        f"left alone, the devices may {_DOES[direction]} {watts(proof.sum_w)}, above the failsafe limit of "
-        f"{watts(limit_w)}: {'; '.join(cures)}"
-    )
+    text = f"{proof.reason.text}: {'; '.join(cures)}"
     return replace(proof, reason=replace(proof.reason, text=text))
 
 

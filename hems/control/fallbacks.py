@@ -32,14 +32,17 @@ class FallbackProof:
     reason: Reason
 
 
-def prove_fallbacks(devices: Iterable[LeftAlone], failsafe_limit_w: float) -> FallbackProof:
-    """Check that all fallbacks, and the type plates of devices without one, fit into the failsafe limit."""
+def prove_fallbacks(devices: Iterable[LeftAlone], failsafe_limit_w: float, does: str) -> FallbackProof:
+    """Check that all fallbacks, and the type plates of devices without one, fit into the failsafe limit.
+
+    `does`: what the devices do with the power, for the reason: take, or feed in.
+    """
     left_alone = list(devices)
     sum_w = sum(d.power_w for d in left_alone)
     holds = sum_w <= failsafe_limit_w
     offenders = () if holds else _offenders(left_alone)
     return FallbackProof(
-        holds, sum_w, failsafe_limit_w, offenders, _explain(sum_w, failsafe_limit_w, offenders)
+        holds, sum_w, failsafe_limit_w, offenders, _explain(sum_w, failsafe_limit_w, holds, does)
     )
 
 
@@ -48,13 +51,11 @@ def _offenders(devices: list[LeftAlone]) -> tuple[str, ...]:
     return tuple(d.name for d in sorted(drawing, key=lambda d: (d.fallback is not None, -d.power_w)))
 
 
-def _explain(sum_w: float, failsafe_limit_w: float, offenders: tuple[str, ...]) -> Reason:
+def _explain(sum_w: float, failsafe_limit_w: float, holds: bool, does: str) -> Reason:
     values = {"sum_w": sum_w, "failsafe_limit_w": failsafe_limit_w}
-    if not offenders:
-        text = f"left alone, the devices take at most {watts(sum_w)} of {watts(failsafe_limit_w)} in failsafe"
+    total, limit = watts(sum_w), watts(failsafe_limit_w)
+    if holds:
+        text = f"left alone, the devices {does} at most {total} of {limit} in failsafe"
         return Reason("fallbacks_fit", text, values)
-    text = (
-        f"left alone, the devices may take {watts(sum_w)}, above the failsafe limit of "
-        f"{watts(failsafe_limit_w)}; lower the fallback of: {', '.join(offenders)}"
-    )
+    text = f"left alone, the devices may {does} {total}, above the failsafe limit of {limit}"
     return Reason("fallbacks_exceed", text, values)
