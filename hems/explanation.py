@@ -17,6 +17,7 @@ from hems.left_alone import does_alone, fallback_proofs, freed_feed_in
 from hems.limit_explanation import limit_lines
 from hems.limits.minimum_power import minimum_power_lines
 from hems.limits.reason import watts
+from hems.northbound.mqtt.meaning import meaning_of
 from hems.sizes import figures_of, out_of_reach, size_setting
 from hems.wiring import is_assumed
 
@@ -59,7 +60,7 @@ def explain(
     ]
     if written != NOTHING_WRITTEN:
         lines.append(("But", _written(written)))
-    lines.append(("Grid", _grid(configuration)))
+    lines += [("MQTT", meaning_of(configuration.mqtt)), ("Grid", _grid(configuration))]
     ordered = sorted(zip(configuration.devices, devices, strict=True), key=lambda pair: pair[0].priority)
     lines += [(settings.name, _device(device.capabilities, settings)) for settings, device in ordered]
     lines += counting_lines(count)

@@ -20,6 +20,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from adapters.mqtt.broker import BrokerUnavailable, Listener, Message
 from eebus.clock import Clock
 from hems.config import MqttSettings, MqttTlsSettings
+from hems.northbound.mqtt.address import address_of, port_of
 from hems.northbound.mqtt.outbox import Outbox, Outgoing
 from hems.northbound.mqtt.retries import Retries
 from hems.northbound.mqtt.troubles import explain, is_wrong_password, is_wrong_version
@@ -85,7 +86,7 @@ class BrokerConnection:
     @property
     def address(self) -> str:
         """Where the broker is dialled."""
-        return _address(self._settings)
+        return address_of(self._settings)
 
     @property
     def waiting(self) -> int:
@@ -251,18 +252,9 @@ class BrokerConnection:
                 await self._stop.wait()
 
 
-def port_of(settings: MqttSettings) -> int:
-    """The port, where it is not given the usual one."""
-    return settings.port or (1883 if settings.tls is None else 8883)
-
-
 def _is_refusal(code: object) -> bool:
     number = getattr(code, "value", code)
     return isinstance(number, int) and number >= 128
-
-
-def _address(settings: MqttSettings) -> str:
-    return f"{settings.host}:{port_of(settings)}"
 
 
 def _credentials(settings: MqttSettings) -> tuple[str | None, ssl.SSLContext | None]:

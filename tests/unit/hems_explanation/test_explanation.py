@@ -15,6 +15,7 @@ from hems.config import (
     FailsafeSettings,
     GenerationSettings,
     GridConnectionPointSettings,
+    MqttSettings,
     ProgrammeSettings,
     ProtectionSettings,
     RelaySettings,
@@ -129,6 +130,13 @@ def test_what_a_steuerbox_has_written_counts_instead_and_is_told() -> None:
         "But",
         "a Steuerbox has written draw 3.00 kW, duration 4 h; that counts instead",
     ) in explanation.lines
+
+
+def test_mqtt_and_home_assistant_are_told_also_when_there_is_no_broker() -> None:
+    configuration, devices = house(wallbox(0.0))
+    assert "no broker is named" in dict(explain(configuration, devices).lines)["MQTT"]
+    shown = configuration.model_copy(update={"mqtt": MqttSettings(host="192.0.2.1")})
+    assert "broker 192.0.2.1:1883" in dict(explain(shown, devices).lines)["MQTT"]
 
 
 def test_devices_are_told_in_order_of_priority() -> None:
