@@ -4,6 +4,7 @@ from typing import Any
 
 from eebus.usecases.events import LimitStateChanged, OrderReceived
 from eebus.usecases.limit_rules import LimitState
+from hems.limits.reason import watts
 
 Json = dict[str, Any]
 
@@ -40,7 +41,9 @@ class Happenings:
 
 def own_limit_event(value_w: float | None, at: str) -> Json:
     """An own limit was taken, or lifted."""
-    return {"event_type": "own_limit", "limit_w": value_w, "at": at}
+    lifted = "the own limit was lifted by MQTT"
+    reason = lifted if value_w is None else f"an own limit of {watts(value_w)} was set by MQTT"
+    return {"event_type": "own_limit", "limit_w": value_w, "reason": reason, "at": at}
 
 
 def refused_command_event(reason: str, at: str) -> Json:

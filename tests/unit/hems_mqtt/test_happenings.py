@@ -92,3 +92,13 @@ def test_every_event_type_is_announced() -> None:
     kinds = {"limit", "release", "refused", "limit_ended", "failsafe", "failsafe_ended"}
     kinds |= {own_limit_event(1.0, AT)["event_type"], refused_command_event("x", AT)["event_type"]}
     assert kinds == set(EVENT_TYPES)
+
+
+def test_an_own_limit_is_told_with_its_reason_as_orders_are() -> None:
+    assert own_limit_event(6000.0, AT) == {
+        "event_type": "own_limit",
+        "limit_w": 6000.0,
+        "reason": "an own limit of 6.00 kW was set by MQTT",
+        "at": AT,
+    }
+    assert own_limit_event(None, AT)["reason"] == "the own limit was lifted by MQTT"
