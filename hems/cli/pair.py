@@ -175,12 +175,16 @@ def _show(pairing: dict[str, Any], as_json: bool) -> None:
     click.echo(f"This gateway:     {group_ski(Ski(pairing['ski']))}")
     for peer in pairing["trusted"]:
         connected = "connected" if peer["connected"] else "not connected"
+        trouble = f"; {peer['trouble']}" if peer["trouble"] else ""
         click.echo(f"Trusted:          {group_ski(Ski(peer['ski']))}  {peer['role']}, {connected}, "
-                   f"since {peer['accepted_at']}")  # fmt: skip
+                   f"since {peer['accepted_at']}{trouble}")  # fmt: skip
     for request in pairing["requests"]:
         click.echo(f"Asks to pair:     {group_ski(Ski(request['ski']))}  from {request['address']}, "
                    f"last at {request['seen_at']}")  # fmt: skip
-    if pairing["requests"]:
+    for peer in pairing["configured"]:
+        click.echo(f"Configured:       {group_ski(Ski(peer['ski']))}  at {peer['host']}:{peer['port']}, "
+                   "not trusted yet")  # fmt: skip
+    if pairing["requests"] or pairing["configured"]:
         click.echo("Trust one with:   hems pair accept SKI --as control-box")
-    if not pairing["trusted"] and not pairing["requests"]:
+    elif not pairing["trusted"]:
         click.echo("No peer is trusted, and none has asked.")

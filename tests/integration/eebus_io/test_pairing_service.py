@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import secrets
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -55,13 +56,14 @@ def announcement(
 
 @contextlib.asynccontextmanager
 async def announced(txt: dict[str, str], service: str = "_shippairing._tcp") -> AsyncIterator[None]:
-    """What a control unit does in the network."""
+    """What a control unit does in the network. Other tests may do so at the same time."""
+    name = f"unit-{secrets.token_hex(4)}"
     info = AsyncServiceInfo(
         f"{service}.local.",
-        f"unit.{service}.local.",
+        f"{name}.{service}.local.",
         port=4711,
         properties=txt,
-        server="unit.local.",
+        server=f"{name}.local.",
         addresses=[socket.inet_aton("127.0.0.1")],
     )
     zeroconf = AsyncZeroconf(interfaces=["127.0.0.1"])

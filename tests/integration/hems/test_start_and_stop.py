@@ -175,6 +175,13 @@ async def test_a_configured_peer_says_what_is_missing_until_it_is_connected(tmp_
             assert run.gateway.pairing()["configured"] == [
                 {"ski": box.ski, "host": "127.0.0.1", "port": port}
             ]
+            listed = await asyncio.to_thread(
+                CliRunner().invoke, command, ["pair", "list", "--data-dir", str(tmp_path / "data")]
+            )
+            assert (
+                f"Configured:       {group_ski(box.ski)}  at 127.0.0.1:{port}, not trusted" in listed.output
+            )
+            assert "Trust one with:   hems pair accept SKI --as control-box" in listed.output
             assert (
                 f"Peer {group_ski(box.ski)} at 127.0.0.1:{port} stands under eebus.peers, but is dialled "
                 f"only when it is accepted: hems pair accept {box.ski} --as control-box (or --as device)"
