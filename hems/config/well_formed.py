@@ -8,6 +8,9 @@ from hems.config.mistakes import KeyPath
 _DEVICES_NEED = frozenset({"mqtt", "profile_folders"})
 """Sections that devices are made with: without them a device would be blamed for what it is not guilty of."""
 
+_DEVICE_IS = frozenset({"name", "adapter"})
+"""What a device cannot be looked at without; its other keys have defaults, and none is wrong for that."""
+
 
 @dataclass(frozen=True, slots=True)
 class WellFormed:
@@ -26,25 +29,37 @@ class WellFormed:
 
 
 def well_formed(data: Mapping[str, object], wrong: Collection[KeyPath]) -> WellFormed | None:
-    """`data` without each entry of a list, or else each section, that has a mistake of form in it.
+    """`data` without what has a mistake of form: a key of a device, an entry of another list, else a section.
 
     None when nothing could be told of the devices without what is wrong.
     """
-    sections = {path[0] for path in wrong if not _is_entry(path, data)}
-    entries = {path[:2] for path in wrong}
     if _DEVICES_NEED & {path[0] for path in wrong}:
         return None
+    left_out = {_least(path, data) for path in wrong}
     left: dict[str, object] = {}
     kept: dict[str, tuple[int, ...]] = {}
     for section, value in data.items():
-        if section in sections:
+        if (section,) in left_out:
             continue
         left[section] = value
         if isinstance(value, list):
-            kept[section] = tuple(n for n in range(len(value)) if (section, n) not in entries)
-            left[section] = [value[n] for n in kept[section]]
+            kept[section] = tuple(n for n in range(len(value)) if (section, n) not in left_out)
+            left[section] = [_without((section, n), value[n], left_out) for n in kept[section]]
     return WellFormed(left, kept)
 
 
-def _is_entry(path: KeyPath, data: Mapping[str, object]) -> bool:
-    return len(path) > 1 and isinstance(path[1], int) and isinstance(data.get(str(path[0])), list)
+def _least(path: KeyPath, data: Mapping[str, object]) -> KeyPath:
+    """The least around a mistake that can be left out."""
+    match path:
+        case ("devices", int(), str(key), *_) if key not in _DEVICE_IS:
+            return path[:3]
+        case (str(section), int(), *_) if isinstance(data.get(section), list):
+            return path[:2]
+        case _:
+            return path[:1]
+
+
+def _without(place: KeyPath, entry: object, left_out: Collection[KeyPath]) -> object:
+    if not isinstance(entry, Mapping):
+        return entry
+    return {key: value for key, value in entry.items() if (*place, key) not in left_out}

@@ -30,6 +30,13 @@ def test_entries_and_sections_with_a_mistake_are_left_out() -> None:
     assert part.data == {"devices": ["b", "d"], "relays": ["r"]}
 
 
+def test_of_a_device_only_the_key_is_left_out_unless_it_is_name_or_adapter() -> None:
+    device: dict[str, object] = {"name": "box", "priority": 0, "adapter": {}}
+    part = well_formed({"devices": [device, device]}, [("devices", 0, "priority"), ("devices", 1, "name")])
+    assert part is not None
+    assert part.data == {"devices": [{"name": "box", "adapter": {}}]}
+
+
 def test_what_is_left_is_found_again_in_the_file() -> None:
     part = well_formed(DATA, [("devices", 0, "name"), ("devices", 2)])
     assert part is not None
@@ -54,13 +61,14 @@ def test_a_device_that_cannot_work_is_told_together_with_mistakes_of_form(tmp_pa
         tmp_path,
         "devices:\n"
         "  - {name: sun, adapter: {type: modbuss, host: a}}\n"
-        "  - {name: box, adapter: {type: modbus, profile: heidelburg, host: b}}\n"
+        "  - {name: box, priority: 0, adapter: {type: modbus, profile: heidelburg, host: b}}\n"
         "  - {name: box, adapter: {type: sunspec, host: c}}\n"
         "site: {nmae: Home}\n",
     )
     assert [line.split(";")[0] for line in told] == [
         "2 devices[0].adapter.type: 'modbuss' is not known",
         "3 devices[1].adapter: there is no profile 'heidelburg'",
+        "3 devices[1].priority: 0 is not right here",
         "4 devices[2].name: the name is taken by devices[1]",
         "5 site.nmae: the key 'nmae' is not known here",
     ]
