@@ -7,7 +7,7 @@ from hems.control.credit import FALLING_S, CreditReading
 from hems.metering.measurements import PairedReading
 
 DOUBT_S = 12.0
-"""Feed-in above the limit for so long: inverters that nobody measures do not make what they might."""
+"""Feed-in above the limit for so long although inverters give way: others feed in more than is believed."""
 _TOLERANCE_W, _TOLERANCE = 50.0, 0.02
 
 
@@ -33,10 +33,11 @@ class HouseBeyondGeneration:
     """The credit of inverters: what the house takes for certain; below zero what others feed in.
 
     What the meter shows is generation of others only as far as our inverters cannot have made it: a meter
-    that lags still shows what they made within `FALLING_S`. One that nobody measures may make all that it
-    may, which proves nothing of what the house takes. When feed-in stays above the limit although such an
-    inverter was told to give way, it does not make that much, and nobody can tell how much it does make:
-    from then on it counts as nothing.
+    that lags still shows what they made within `FALLING_S`, and one that nobody measures may make all that it
+    may, which proves nothing of what the house takes. When feed-in stays above the limit although they were
+    told to give way, none of that is believed any more: the meter is taken to show what is, an inverter that
+    nobody measures to make nothing, because nobody can tell how much it does make, and what is too much is
+    taken off once more, because somebody follows less than told.
     """
 
     def __init__(self) -> None:
@@ -54,24 +55,23 @@ class HouseBeyondGeneration:
             self._exceeded_since_s = None
             return None
         self._remember(_Made(paired.taken_s, paired.most_w, unmeasured_w))
-        counts_unmeasured = 0.0 if self._doubts(paired, limit_w) else 1.0
-        made_lately_w = max(m.measured_w + counts_unmeasured * m.unmeasured_w for m in self._lately)
-        of_others_w = min(0.0, paired.grid_w + made_lately_w)
-        return CreditReading(
-            least_w=paired.least_w + paired.grid_w,
-            most_w=max(paired.most_w + paired.grid_w, of_others_w),
-            taken_s=paired.taken_s,
-        )
+        least_w, most_w = paired.least_w + paired.grid_w, paired.most_w + paired.grid_w
+        too_much_w = self._too_much_w(paired, limit_w)
+        if too_much_w > 0.0:
+            return CreditReading(least_w - too_much_w, most_w - too_much_w, paired.taken_s)
+        made_w = max(made.measured_w + made.unmeasured_w for made in self._lately)
+        return CreditReading(least_w, max(most_w, min(0.0, paired.grid_w + made_w)), paired.taken_s)
 
     def _remember(self, made: _Made) -> None:
         self._lately.append(made)
         while self._lately[0].taken_s < made.taken_s - FALLING_S:
             self._lately.popleft()
 
-    def _doubts(self, paired: PairedReading, limit_w: float | None) -> bool:
+    def _too_much_w(self, paired: PairedReading, limit_w: float | None) -> float:
+        """By how much feed-in stays above the limit; 0 as long as that may be the meter's lag."""
         if limit_w is None or -paired.grid_w <= limit_w + max(_TOLERANCE_W, _TOLERANCE * limit_w):
             self._exceeded_since_s = None
-            return False
+            return 0.0
         if self._exceeded_since_s is None:
             self._exceeded_since_s = paired.taken_s
-        return paired.taken_s - self._exceeded_since_s >= DOUBT_S
+        return -paired.grid_w - limit_w if paired.taken_s - self._exceeded_since_s >= DOUBT_S else 0.0

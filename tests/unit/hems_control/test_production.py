@@ -109,6 +109,28 @@ def test_an_unmeasured_inverter_that_makes_less_than_it_may_hides_no_generation_
     run(scenario())
 
 
+@pytest.mark.parametrize("lag_s", [0.0, 5.0])
+def test_other_generation_that_rises_for_a_minute_is_followed_in_time(lag_s: float) -> None:
+    """The inverter, which gives way all the while, is no reason to take it for the cause."""
+
+    async def scenario() -> None:
+        south = plant("south", 9000.0)
+        south.capabilities = replace(south.capabilities, reaction_s=3.0)
+        house = House([south], house_w=1500.0, pv_w=500.0, lag_s=lag_s)
+        async with running(house):
+            house.limit(3000.0, Basis.FEED_IN)
+            await asyncio.sleep(90.0)
+            over_s = longest_s = 0.0
+            for tenth in range(900):
+                house.pv_w = 500.0 + min(6.5 * tenth, 3800.0)
+                await asyncio.sleep(0.1)
+                over_s = over_s + 0.1 if fed_in_w(house) > 3240.0 else 0.0
+                longest_s = max(longest_s, over_s)
+            assert longest_s <= 20.0
+
+    run(scenario())
+
+
 def test_without_a_meter_other_generation_that_was_seen_still_counts() -> None:
     async def scenario() -> None:
         house = House([plant("south", 9000.0)], house_w=500.0, pv_w=2000.0)

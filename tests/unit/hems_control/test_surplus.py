@@ -48,7 +48,18 @@ def test_an_inverter_that_nobody_measures_counts_as_nothing_once_feed_in_stays_a
     for second in range(12):
         reading = read(follower, -7000.0, 0.0, float(second), unmeasured_w=8000.0, limit_w=5000.0)
         assert reading.most_w == 0.0
-    assert read(follower, -7000.0, 0.0, 12.0, unmeasured_w=6000.0, limit_w=5000.0).most_w == -7000.0
+    assert read(follower, -7000.0, 0.0, 12.0, unmeasured_w=6000.0, limit_w=5000.0).most_w == -9000.0
+
+
+def test_a_lag_excuses_nothing_any_more_once_feed_in_stays_above_the_limit() -> None:
+    """An inverter gives way by 100 W each second, others make 200 W more: the lag alone would hide them. What
+    is too much, 2.2 kW, is taken off once more.
+    """
+    follower = HouseBeyondGeneration()
+    for second in range(13):
+        made_w, others_w = 4000.0 - 100.0 * second, 2000.0 + 200.0 * second
+        reading = read(follower, -(made_w + others_w), made_w, float(second), limit_w=5000.0)
+    assert reading.most_w == -4400.0 - 2200.0
 
 
 @pytest.mark.parametrize("grid_w", [-5000.0, -5090.0, 300.0])
