@@ -268,8 +268,14 @@ class RunningGateway:
             self.node.act(lambda turn: meter.publish(readings, turn))
 
     def _keep_energies(self) -> None:
+        totals_wh = _totals_wh(self._energies)
+
+        def kept(future: "asyncio.Future[None]") -> None:
+            if not future.cancelled() and future.exception() is None:
+                self._energies_on_disk = totals_wh
+
         try:
-            self._records.state.note_energies(self._energies.counters())
+            self._records.state.note_energies(self._energies.counters()).add_done_callback(kept)
         except StoreError as error:  # a stuck disk must not end control; it is shown in the status
             _logger.error("The energy counters cannot be stored: %s", error)
 

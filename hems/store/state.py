@@ -258,12 +258,12 @@ class StateStore:
         )
         self._note(_insert_rows("limit_write", [row]))
 
-    def note_energies(self, counters: Mapping[str, EnergyCounter]) -> None:
-        """Keep the energy counters without waiting."""
+    def note_energies(self, counters: Mapping[str, EnergyCounter]) -> "asyncio.Future[None]":
+        """Keep the energy counters without waiting; done once they are on disk."""
         rows = [
             (name, _milli(c.total_wh), _milli(c.base_wh), _milli(c.unix_s)) for name, c in counters.items()
         ]
-        self._note(_insert_rows("energy", rows))
+        return self._note(_insert_rows("energy", rows)).future
 
     def note_own_limit(self, value_w: float | None) -> None:
         """Keep the own limit of the people of the house without waiting; None lifts it."""

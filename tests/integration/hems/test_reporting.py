@@ -1,10 +1,13 @@
 """What the Steuerbox reads of a running gateway beside the grid power: optional values, single devices."""
 
+import asyncio
 from pathlib import Path
 
 from eebus.usecases.monitoring_data import Quantity
+from hems.gateway import ENERGY_PERIOD_S
 from tests.integration.hems.support import (
     Box,
+    ShiftedClock,
     eventually,
     running_gateway,
     simulated_house,
@@ -59,3 +62,25 @@ async def test_MGCP_SCE1_the_factor_follows_the_cap_and_is_absent_without_one(tm
         async with running_gateway(path) as run, trusted_box(run, steuerbox) as box:
             await eventually(lambda: Quantity.POWER in box.grid_values(run.ski))
             assert Quantity.PV_LIMIT_FACTOR not in box.grid_values(run.ski)
+
+
+async def test_the_counters_that_are_shown_follow_what_is_stored_each_minute(tmp_path: Path) -> None:
+    """They once stood still until the next start, and the energy of weeks fell into that hour."""
+    clock = ShiftedClock()
+    async with (
+        simulated_house(load_w=2000.0, sun_w=6000.0) as house,
+        running_gateway(write_configuration(tmp_path, house.port), clock=clock) as run,
+    ):
+
+        def shown_wh() -> float:
+            return run.gateway.moment().energies_wh.get("inverter/produced", 0.0)
+
+        house.house.house.inverter.energy_wh = 10_000.0
+        await asyncio.sleep(2.0)
+        assert shown_wh() == 0.0
+        clock.ahead_s += ENERGY_PERIOD_S
+        await eventually(lambda: shown_wh() >= 10_000.0)
+        house.house.house.inverter.energy_wh += 500.0
+        await asyncio.sleep(2.0)
+        clock.ahead_s += ENERGY_PERIOD_S
+        await eventually(lambda: shown_wh() >= 10_500.0)
