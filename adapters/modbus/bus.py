@@ -272,8 +272,7 @@ class Bus:
     def _refuse_during_backoff(self, job: _Job, now_s: float) -> None:
         """A unit that was silent is left alone for a while, so that it does not hold up the others."""
         if not job.is_urgent and now_s < job.unit.backoff.until_s:
-            wait_s = job.unit.backoff.until_s - now_s
-            raise NotConnected(f"{job}: it did not answer before; asked again in {wait_s:.1f} s")
+            raise NotConnected(_no_answer(job))
 
     # Connecting.
 
@@ -283,14 +282,13 @@ class Bus:
         self._disconnect()
         now_s = _now()
         if not job.is_urgent and now_s < self._connect_backoff.until_s:
-            wait_s = self._connect_backoff.until_s - now_s
-            raise NotConnected(f"{job}: no connection; tried again in {wait_s:.1f} s")
+            raise NotConnected(self._no_connection(job))
         client = make_client(self.endpoint, self._on_connection, lambda: self._interrupt("garbled answer"))
         if not await _connect(client, job.unit.pacing.timeout_s):
             client.close()
             self._statistics.connect_failures += 1
             self._connect_backoff.fail(_now())
-            raise NotConnected(f"{job}: cannot connect; {self._connect_remedy()}")
+            raise NotConnected(self._no_connection(job))
         client.set_max_no_responses(_CLIENT_HANGUP_COUNT)
         client.ctx.count_until_disconnect = _CLIENT_HANGUP_COUNT
         self._client = client
@@ -300,10 +298,12 @@ class Bus:
         await asyncio.sleep(job.unit.pacing.connect_delay_s)
         return client
 
-    def _connect_remedy(self) -> str:
+    def _no_connection(self, job: _Job) -> str:
+        """The same text at every try, so that one outage is told once."""
+        remedy = "check host, port, cable and that Modbus is switched on in the device"
         if isinstance(self.endpoint, SerialEndpoint):
-            return "check that the line exists and that this user may open it"
-        return "check host, port, cable and that Modbus is switched on in the device"
+            remedy = "check that the line exists and that this user may open it"
+        return f"{job}: cannot connect; {remedy}"
 
     def _disconnect(self) -> None:
         if self._client is not None:
@@ -371,8 +371,7 @@ class Bus:
             self._disconnect()
         elif self._silent_in_a_row >= _SILENT_ANSWERS_BEFORE_RECONNECT:
             self._disconnect()
-        wait_s = job.unit.pacing.timeout_s
-        return DeviceUnreachable(f"{job}: no answer within {wait_s:g} s; check power, wiring and the unit id")
+        return DeviceUnreachable(_no_answer(job))
 
     def _checked(self, answer: ModbusPDU, job: _Job) -> tuple[int, ...]:
         if answer.isError():
@@ -393,6 +392,11 @@ class Bus:
         if isinstance(job.request, WriteRequest):
             return RegisterWriteRefused(text, code)
         return ReadRefused(text, code)
+
+
+def _no_answer(job: _Job) -> str:
+    wait_s = job.unit.pacing.timeout_s
+    return f"{job}: no answer within {wait_s:g} s; check power, wiring and the unit id"
 
 
 def _now() -> float:

@@ -11,6 +11,8 @@ from hems.limits.reason import Reason, ReasonValue, watts
 _LEAST_A = 6.0
 """The lowest current of a charge point (IEC 61851), at the low end of its range."""
 _USUAL_PHASE_W = 1380.0
+_NAMED = 3
+"""So many others are named."""
 _MORE_W, _MORE = 50.0, 0.02
 """So much more is worth a word."""
 _WORDS = {1: "single-phase", 2: "two-phase", 3: "three-phase"}
@@ -36,7 +38,7 @@ def explain(
     binding = _binding(told, covering)
     limit_w, credit_w = (binding.reason.values.get(key) for key in ("limit_w", "credit_w"))
     parts = [str(binding.reason.values.get("cause", "")) or _limit(binding)]
-    parts += [_other(view, kept_w[view.name]) for view in others if binding.part(view.name).covers]
+    parts += _others([view for view in others if binding.part(view.name).covers], kept_w)
     if credit_w is not None:
         parts.append(_credit(float(credit_w), direction, credit_reason))
     parts.append(_step(told.reason))
@@ -81,6 +83,18 @@ def _binding(told: Told, covering: Sequence[Budget]) -> Budget:
 
 def _limit(budget: Budget) -> str:
     return budget.reason.text.partition(": ")[2] or budget.reason.text
+
+
+def _others(views: Sequence[LaneView], kept_w: Mapping[str, float]) -> list[str]:
+    """Those that matter most by themselves, in their order; the rest together."""
+    largest = sorted(views, key=lambda view: max(kept_w[view.name], view.measured_w or 0.0), reverse=True)
+    named = {view.name for view in largest[:_NAMED]}
+    told = [_other(view, kept_w[view.name]) for view in views if view.name in named]
+    rest = [view for view in views if view.name not in named]
+    if rest:
+        together_w = sum(kept_w[view.name] for view in rest)
+        told.append(f"{len(rest)} more {watts(together_w)}")
+    return told
 
 
 def _other(view: LaneView, kept_w: float) -> str:

@@ -197,10 +197,12 @@ async def test_a_refused_connection_at_the_start_is_tried_again_later() -> None:
     async with tcp_stub(answering(registers_pdu(3, 1))) as gone:
         pass
     async with unit_at(gone.port) as unit:
-        with pytest.raises(NotConnected, match=r"wallbox .*cannot connect; check host"):
+        with pytest.raises(NotConnected, match=r"wallbox .*cannot connect; check host") as first:
             await unit.read(Table.HOLDING, 10, 1)
-        with pytest.raises(DeviceUnreachable, match="tried again in"):
+        with pytest.raises(NotConnected) as second:
             await unit.read(Table.HOLDING, 10, 1)
+        assert unit.statistics.connect_failures == 1, "it was not tried again at once"
+        assert str(second.value) == str(first.value), "one outage has one text"
         with pytest.raises(DeviceUnreachable, match="cannot connect"):
             await unit.write(10, (1,))  # a limit does not wait for the back-off
         assert unit.statistics.connect_failures == 2

@@ -100,6 +100,22 @@ def test_what_is_kept_for_a_device_that_takes_less_is_named_so_that_the_figures_
     run(scenario())
 
 
+def test_of_many_others_those_that_matter_most_are_named() -> None:
+    async def scenario() -> None:
+        pumps = [SimulatedDevice(f"pump{n}", heat_pump(), wanted_w=100.0 * n) for n in range(1, 6)]
+        box = SimulatedDevice("wallbox", BOX, wanted_w=11_040.0)
+        house = House([*pumps, box])
+        async with running(house):
+            house.limit(4000.0)
+            await house.watch(10.0)
+            text = why(house, "wallbox")
+            assert text.count("pump") == 3
+            assert "pump1 measured 100 W" in text
+            assert ", 2 more 0 W, credit 0" in text
+
+    run(scenario())
+
+
 def test_readings_that_a_moving_device_mixes_are_no_proof_that_nothing_is_generated() -> None:
     tracker = CreditTracker()
     tracker.update(CreditReading(0.0, 2400.0, 1.0), frozen_until_s=0.0)
