@@ -570,7 +570,8 @@ class _Lane:
             return Obedience.FREE, self._reason
         if self._complaint:
             return Obedience.DISOBEYING, Reason("disobeying", f"it does not follow: {self._complaint}")
-        if not self._sent or self._on_its_way or self._sent_w != self.told_w:
+        renewed = self._on_its_way and (self._confirmed or self._effective)
+        if not self._sent or self._sent_w != self.told_w or (self._on_its_way and not renewed):
             return Obedience.PENDING, self._reason
         if self._exceeds and not self._effective:
             return Obedience.DISOBEYING, _measured_above(measured_w, self.told_w)

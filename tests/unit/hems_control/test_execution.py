@@ -438,6 +438,19 @@ def test_credit_is_frozen_while_a_rise_is_under_way_and_for_the_reaction_time() 
     assert bench.core.frozen_until_s(CONSUMPTION) == 17.0
 
 
+def test_a_set_point_that_is_only_renewed_is_not_pending_meanwhile() -> None:
+    """What people are shown would change there and back at every renewal."""
+    bench = limited(capabilities=wallbox(refresh_s=10.0))
+    assert bench.view().obedience is Obedience.CONFIRMED
+    bench.now += 10.0
+    setpoint = bench.due()
+    assert setpoint is not None
+    bench.core.write_started(setpoint, bench.now)
+    assert bench.view().obedience is Obedience.CONFIRMED
+    bench.tell(2000.0)
+    assert bench.view().obedience is Obedience.PENDING
+
+
 @pytest.mark.parametrize(("shown_w", "excess_w"), [(4000.0, 0.0), (2000.0, 500.0)])
 def test_a_device_that_shows_another_value_teaches_nothing_about_its_precision(
     shown_w: float, excess_w: float
