@@ -54,7 +54,7 @@ class BatteryOptions:
     `max_power_w`: its largest charging power, where the device does not tell its own.
     """
 
-    revert_s: int = 120
+    revert_s: int = 0
     max_power_w: float | None = None
     reaction_s: float = 10.0
 

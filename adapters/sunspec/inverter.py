@@ -63,7 +63,7 @@ class InverterOptions:
     after that; None is free. `nameplate_w`: where the device does not tell its own.
     """
 
-    revert_s: int = 120
+    revert_s: int = 0
     after_revert_w: float | None = None
     nameplate_w: float | None = None
     reaction_s: float = 10.0

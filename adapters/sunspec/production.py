@@ -24,12 +24,14 @@ from adapters.sunspec.limiting import (
 )
 from adapters.sunspec.model import Group
 from adapters.sunspec.quirks import DynamicLimit
-from hems.devices import DeviceError, Readback, WriteRefused
+from hems.devices import Readback, WriteRefused
 
 _LOG = logging.getLogger(__name__)
 _GROUP_REFUSALS = frozenset({1, 2, 3})
 _FULL_PERCENT = 100.0
 _PERCENT_STEP = 0.01
+_TIMER_S = 120
+"""For a timer that cannot be switched off: what follows it is the limit itself then."""
 
 
 class ProductionLimiter(Protocol):
@@ -182,14 +184,13 @@ class DynamicLimiter:
 
     async def set_up(self, priority: Priority) -> None:
         """Program what happens without renewal, where it is another. Raises DeviceError."""
-        if not self._dead_man.revert_s:
-            raise DeviceError(f"{self._name}: its limits always end by a timer; set revert_s above 0")
         await self._program(self._dead_man.after_w, priority)
 
     async def _program(self, after_w: float | None, priority: Priority) -> None:
         after_percent = _FULL_PERCENT if after_w is None else self._percent(after_w)
         registers = self._registers
-        await self._ensure(registers.timeout_s, NumberType.U32, self._dead_man.revert_s, priority)
+        timeout_s = self._dead_man.revert_s or _TIMER_S
+        await self._ensure(registers.timeout_s, NumberType.U32, timeout_s, priority)
         await self._ensure(registers.after_percent, NumberType.F32, after_percent, priority)
 
     async def held_w(self, priority: Priority) -> float | None:
@@ -201,7 +202,8 @@ class DynamicLimiter:
 
     async def limit(self, power_w: float, *, lasting: bool = False) -> Readback:
         await self._tell(self._percent(power_w))
-        await self._program(power_w if lasting else self._dead_man.after_w, Priority.LIMIT)
+        keeps = lasting or not self._dead_man.revert_s
+        await self._program(power_w if keeps else self._dead_man.after_w, Priority.LIMIT)
         written_w = self.reference_w * self._percent(power_w) / _FULL_PERCENT
         held_w = await self.held_w(Priority.LIMIT)
         if held_w is not None and math.isclose(held_w, written_w, rel_tol=1e-5, abs_tol=0.01):
@@ -212,6 +214,7 @@ class DynamicLimiter:
 
     async def release(self) -> Readback:
         await self._tell(_FULL_PERCENT)
+        await self.set_up(Priority.LIMIT)
         held_w = await self.held_w(Priority.LIMIT)
         return Readback(written_w=None, held_w=held_w, confirmed=held_w is None)
 

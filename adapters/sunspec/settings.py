@@ -2,9 +2,9 @@
 
 from collections.abc import Hashable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from adapters.context import Context
 from adapters.modbus.bus import Pacing, Unit
@@ -40,15 +40,25 @@ class SunSpecInverterSettings(SunSpecSettings):
 
     type: Literal["sunspec"] = Field(description="An inverter that speaks SunSpec over Modbus TCP")
     revert_s: int = Field(
-        default=120, ge=0, le=28_800, description="Seconds after which it ends the limit by itself; 0: never"
+        default=0,
+        ge=0,
+        le=28_800,
+        description="Seconds without the gateway after which it ends the limit by itself; 0: never, so that "
+        "an order holds while the gateway is gone",
     )
     after_revert_w: float | None = Field(
-        default=None, ge=0.0, description="Limit in W after that time (model 704 only); none: free"
+        default=None, ge=0.0, description="Limit in W after revert_s (model 704 only); none: free"
     )
     nameplate_w: float | None = Field(
         default=None, gt=0.0, description="Rated power in W, where the device does not tell it"
     )
     reaction_s: float = Field(default=10.0, ge=0.0, description="Seconds from a write to its effect")
+
+    @model_validator(mode="after")
+    def _after_needs_a_time(self) -> Self:
+        if self.after_revert_w is not None and not self.revert_s:
+            raise ValueError("after_revert_w holds after revert_s; set revert_s above 0, such as 120")
+        return self
 
     def figures(self, _profile_folders: Sequence[Path] = (), /) -> Figures:
         revert = Revert(self.revert_s, self.after_revert_w) if self.revert_s else None
@@ -62,10 +72,11 @@ class SunSpecBatterySettings(SunSpecSettings):
         description="A battery behind an inverter that speaks SunSpec over Modbus TCP"
     )
     revert_s: int = Field(
-        default=120,
+        default=0,
         ge=0,
         le=28_800,
-        description="Seconds after which it ends the limit by itself, where the device can; 0: never",
+        description="Seconds without the gateway after which it ends the limit by itself, where it can; 0: "
+        "never",
     )
     max_power_w: float | None = Field(
         default=None, gt=0.0, description="Largest charging power in W, where the device does not tell it"

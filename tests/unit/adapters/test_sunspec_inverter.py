@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from adapters.simulated.faults import Fault
 from adapters.simulated.server import HouseOptions
@@ -125,14 +126,21 @@ async def test_704_can_stay_limited_after_its_timer() -> None:
 
 async def test_123_cannot_promise_a_limit_after_its_timer() -> None:
     async with site(M123) as place:
-        device = place.device(type="sunspec", unit=2, after_revert_w=6000.0)
+        device = place.device(type="sunspec", unit=2, revert_s=60, after_revert_w=6000.0)
         with pytest.raises(DeviceError, match="model 123 can only drop its limit"):
             await device.connect()
 
 
+async def test_what_follows_a_timer_needs_a_timer() -> None:
+    async with site(M704) as place:
+        with pytest.raises(ValidationError, match="set revert_s above 0"):
+            place.device(type="sunspec", unit=2, after_revert_w=6000.0)
+
+
 async def test_without_a_timer_the_limit_stays_for_ever_and_there_is_no_fallback() -> None:
+    """The default: a gateway that is killed during an order leaves no inverter free."""
     async with site(M123) as place:
-        device = await connected(place, revert_s=0)
+        device = await connected(place)
         assert device.capabilities.production_fallback is None
         await device.write(limit(3000.0))
         place.pass_time(10_000.0)
@@ -189,7 +197,7 @@ async def test_an_inverter_of_unknown_size_is_not_taken_for_a_small_one() -> Non
     async with site(M123) as place:
         unknown = place.device(type="sunspec", unit=2).capabilities
         assert (unknown.nameplate_w, unknown.production_fallback) == (30_000.0, None)
-        told = place.device(type="sunspec", unit=2, nameplate_w=8_000.0).capabilities
+        told = place.device(type="sunspec", unit=2, revert_s=120, nameplate_w=8_000.0).capabilities
         assert (told.nameplate_w, told.production_fallback) == (8_000.0, Fallback(120.0, 8_000.0))
 
 

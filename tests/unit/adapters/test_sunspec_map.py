@@ -272,15 +272,23 @@ async def test_solaredge_that_forgot_its_timeout_gets_it_with_the_next_limit() -
     assert peer.writes == [(16, 0xF322, (0, 0)), (16, 0xF300, (1,)), (16, 0xF310, (60, 0))]
 
 
-async def test_solaredge_that_keeps_its_limit_is_caught_and_one_without_timer_refused() -> None:
+async def test_solaredge_whose_timer_shall_not_count_falls_to_the_limit_itself() -> None:
+    """It cannot be switched off; once released, the inverter falls to full power."""
+    peer = solaredge()
+    async with inverter(peer) as device:
+        await device.write(limit(3_000.0))
+        assert device.capabilities.production_fallback is None
+        await device.write(limit(None))
+    after = [words for _, address, words in peer.writes if address == 0xF312]
+    assert after == [(0x0000, 0x4216), (0x0000, 0x42C8)]  # 37.5 %, and 100 % again
+
+
+async def test_solaredge_that_keeps_its_limit_is_caught() -> None:
     peer = solaredge()
     peer.read_only = {0xF322}
     async with inverter(peer) as device:
         with pytest.raises(WriteRefused, match="no such register"):
             await device.write(limit(1_000.0))
-    async with inverter(solaredge(), revert_s=0) as device:
-        with pytest.raises(DeviceError, match="set revert_s above 0"):
-            await device.connect()
 
 
 async def test_reading_and_connecting_writes_nothing() -> None:
@@ -337,7 +345,7 @@ async def test_a_map_that_moved_after_a_reconnect_is_read_again() -> None:
         peer.writes.clear()
         await device.connect()
         await device.write(limit(4200.0))
-    assert peer.writes == [(16, LIMIT_ADDRESS + 10 + 5, (4200, 0, 120, 0, 1))]
+    assert peer.writes == [(16, LIMIT_ADDRESS + 10 + 5, (4200, 0, 0, 0, 1))]
 
 
 async def test_a_search_that_failed_half_way_is_not_taken_for_a_map() -> None:

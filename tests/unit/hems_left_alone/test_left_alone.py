@@ -35,10 +35,10 @@ def inverter(settings: str = "") -> str:
 @pytest.mark.parametrize(
     ("settings", "alone"),
     [
-        ("", FREE),
-        (", nameplate_w: 10000", FREE),
-        (", revert_s: 0", "left alone, it keeps its last value"),
-        (", after_revert_w: 3000", "left alone, it holds 3.00 kW after 120 s"),
+        ("", "left alone, it keeps its last value"),
+        (", revert_s: 120", FREE),
+        (", revert_s: 120, nameplate_w: 10000", FREE),
+        (", revert_s: 120, after_revert_w: 3000", "left alone, it holds 3.00 kW after 120 s"),
         (", after_revert_w: 0, revert_s: 60", "left alone, it holds 0 W after 60 s"),
     ],
 )
@@ -75,7 +75,7 @@ def test_a_size_that_is_only_assumed_is_told_with_the_setting_that_says_it(tmp_p
 
 
 @pytest.mark.parametrize("more", [STEUERBOX, CAPPED], ids=["Steuerbox", "§ 9 EEG"])
-@pytest.mark.parametrize("settings", ["", ", nameplate_w: 10000"])
+@pytest.mark.parametrize("settings", [", revert_s: 120", ", revert_s: 120, nameplate_w: 10000"])
 def test_feed_in_that_becomes_free_while_it_may_be_limited_is_told_with_both_cures(
     tmp_path: Path, settings: str, more: str
 ) -> None:
@@ -85,7 +85,11 @@ def test_feed_in_that_becomes_free_while_it_may_be_limited_is_told_with_both_cur
 
 @pytest.mark.parametrize(
     ("settings", "more"),
-    [(", revert_s: 0", CAPPED), (", after_revert_w: 0", CAPPED), ("", CONSUMPTION_ONLY)],
+    [
+        ("", CAPPED),
+        (", revert_s: 60, after_revert_w: 0", CAPPED),
+        (", revert_s: 120", CONSUMPTION_ONLY),
+    ],
 )
 def test_feed_in_that_stays_limited_or_never_is_needs_no_word(
     tmp_path: Path, settings: str, more: str
@@ -114,7 +118,7 @@ def test_the_proof_tells_devices_with_a_fallback_from_those_without_and_the_figu
 def test_the_proof_for_feed_in_names_its_own_failsafe_limit(tmp_path: Path) -> None:
     told = explained(
         tmp_path,
-        inverter(", nameplate_w: 10000, after_revert_w: 8000"),
+        inverter(", nameplate_w: 10000, revert_s: 120, after_revert_w: 8000"),
         more="eebus: {failsafe: {production_w: 5000}}\n",
     )
     assert told.proofs[1].reason.text == (
