@@ -44,6 +44,12 @@ def to_scaled(value: float, max_decimals: int = 4) -> ScaledNumber:
     return ScaledNumber(number=round(rounded * 10**max_decimals), scale=-max_decimals)
 
 
+def in_scale(value: float, scale: int) -> ScaledNumber:
+    """The number for a value in a given power of ten, or the shortest one where that would round it."""
+    number = ScaledNumber(number=round(value / 10.0**scale), scale=scale)
+    return number if to_float(number) == value else to_scaled(value)
+
+
 def parse_duration(text: str) -> float:
     """Seconds of an ISO 8601 duration; negative with a leading minus.
 

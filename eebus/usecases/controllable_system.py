@@ -28,7 +28,7 @@ from eebus.spine.model.common import ErrorNumber, Role, ScaledNumber
 from eebus.spine.model.device import DeviceConfigurationKeyValueListData, DeviceDiagnosisHeartbeatData
 from eebus.spine.model.load_control import LoadControlLimitListData
 from eebus.spine.stack import Turn
-from eebus.spine.values import to_scaled
+from eebus.spine.values import in_scale, to_scaled
 from eebus.usecases.announcement import announce
 from eebus.usecases.controllable_settings import (
     ControllableSystemSettings,
@@ -456,7 +456,14 @@ class ControllableSystem(Handler):
         by_ski = request.peer.ski
         self._pending[token] = _PendingFailsafe(change, by_ski, refusal)
         wanted = _written(self._written, change)
-        record = PersistFailsafe(wanted.consumption_w, wanted.production_w, wanted.duration_s, by_ski)
+        record = PersistFailsafe(
+            wanted.consumption_w,
+            wanted.production_w,
+            wanted.duration_s,
+            by_ski,
+            wanted.consumption_scale,
+            wanted.production_scale,
+        )
         turn.persist(record, grace_s=None, token=token)
         return Defer(token)
 
@@ -465,7 +472,7 @@ class ControllableSystem(Handler):
         self._written = _written(self._written, change)
         for direction, value_w in change.limits_w.items():
             self._pair = with_failsafe_limit(self._pair, direction, value_w)
-            self._failsafe_numbers[direction] = to_scaled(value_w)
+            self._failsafe_numbers[direction] = change.numbers[direction]
             turn.emit(FailsafeChanged(direction, value_w, pending.by_ski))
         if change.duration_s is not None:
             self._pair = with_failsafe_duration(self._pair, change.duration_s)
@@ -474,7 +481,11 @@ class ControllableSystem(Handler):
     def _failsafe_number(self, profile: Profile) -> ScaledNumber:
         """Production that is not cut shows the nominal maximum: the key must have a value."""
         value_w = self._pair.machine(profile.direction).failsafe_limit_w
-        return to_scaled(self._settings.maxima_w[profile.direction] if value_w is None else value_w)
+        if value_w is None:
+            return to_scaled(self._settings.maxima_w[profile.direction])
+        consumes = profile.direction is Direction.CONSUMPTION
+        scale = self._written.consumption_scale if consumes else self._written.production_scale
+        return to_scaled(value_w) if scale is None else in_scale(value_w, scale)
 
     def _key_values(self) -> DeviceConfigurationKeyValueListData:
         return key_values(self._profiles, self._failsafe_numbers, self._pair.failsafe_duration_s)
@@ -549,10 +560,13 @@ def _pair_of(settings: ControllableSystemSettings, failsafe: StoredFailsafe) -> 
 
 
 def _written(stored: StoredFailsafe, change: ConfigurationWrite) -> StoredFailsafe:
+    scales = {direction: number.scale or 0 for direction, number in change.numbers.items()}
     return StoredFailsafe(
         consumption_w=change.limits_w.get(Direction.CONSUMPTION, stored.consumption_w),
         production_w=change.limits_w.get(Direction.PRODUCTION, stored.production_w),
         duration_s=stored.duration_s if change.duration_s is None else change.duration_s,
+        consumption_scale=scales.get(Direction.CONSUMPTION, stored.consumption_scale),
+        production_scale=scales.get(Direction.PRODUCTION, stored.production_scale),
     )
 
 

@@ -88,6 +88,9 @@ class StoredFailsafe:
     consumption_w: float | None = None
     production_w: float | None = None
     duration_s: float | None = None
+    consumption_scale: int | None = None
+    """The power of ten in which it was written: a later write may name the number alone (SPINE 6.4)."""
+    production_scale: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +108,16 @@ class PersistFailsafe:
     production_w: float | None
     duration_s: float | None
     by_ski: Ski
+    consumption_scale: int | None = None
+    production_scale: int | None = None
 
     @property
     def stored(self) -> StoredFailsafe:
         """What the next start is given."""
-        return StoredFailsafe(self.consumption_w, self.production_w, self.duration_s)
+        return StoredFailsafe(
+            self.consumption_w,
+            self.production_w,
+            self.duration_s,
+            self.consumption_scale,
+            self.production_scale,
+        )

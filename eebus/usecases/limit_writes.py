@@ -4,12 +4,13 @@ Only one thing must be seen in the message itself: whether it names the duration
 starts the time again, a message without one keeps what is left.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import cast
 
 from eebus.errors import DecodeError
 from eebus.spine.handler import ItemChange, WriteRequest
+from eebus.spine.model.common import ScaledNumber
 from eebus.spine.model.device import DeviceConfigurationKeyValueData
 from eebus.spine.model.load_control import LoadControlLimitData, LoadControlLimitListData
 from eebus.spine.values import parse_duration, seconds_until, to_float
@@ -73,10 +74,11 @@ def _names_end(request: WriteRequest, limit_id: int | None) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ConfigurationWrite:
-    """The failsafe values that a write names."""
+    """The failsafe values that a write names: in watts, and as they stand on the wire."""
 
     limits_w: dict[Direction, float]
     duration_s: float | None
+    numbers: dict[Direction, ScaledNumber] = field(default_factory=dict)
 
 
 def read_configuration(request: WriteRequest, profiles: tuple[Profile, ...]) -> ConfigurationWrite:
@@ -88,24 +90,26 @@ def read_configuration(request: WriteRequest, profiles: tuple[Profile, ...]) -> 
     if not request.command.filters:
         changes = tuple(change for change in changes if change.before != change.after) or changes
     limits_w: dict[Direction, float] = {}
+    numbers: dict[Direction, ScaledNumber] = {}
     duration_s = None
     for change in changes:
         item = cast(DeviceConfigurationKeyValueData, change.after)
         profile = next((p for p in profiles if p.failsafe_key_id == item.key_id), None)
         if profile is not None:
-            limits_w[profile.direction] = _watts(item)
+            limits_w[profile.direction], numbers[profile.direction] = _watts(item)
         elif item.key_id == FAILSAFE_DURATION_KEY_ID:
             duration_s = _seconds(item)
         else:
             raise UnreadableWriteError(f"there is no key {item.key_id}")
-    return ConfigurationWrite(limits_w, duration_s)
+    return ConfigurationWrite(limits_w, duration_s, numbers)
 
 
-def _watts(item: DeviceConfigurationKeyValueData) -> float:
-    watts = to_float(item.value.scaled_number) if item.value else None
-    if watts is None:
+def _watts(item: DeviceConfigurationKeyValueData) -> tuple[float, ScaledNumber]:
+    number = item.value.scaled_number if item.value else None
+    watts = to_float(number)
+    if number is None or watts is None:
         raise UnreadableWriteError(f"key {item.key_id} needs a scaledNumber")
-    return watts
+    return watts, number
 
 
 def _seconds(item: DeviceConfigurationKeyValueData) -> float:

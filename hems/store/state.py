@@ -110,6 +110,10 @@ MIGRATIONS: tuple[Migration, ...] = (
             given_ms INTEGER NOT NULL
         )""",
     ),
+    (
+        "ALTER TABLE failsafe ADD COLUMN consumption_scale INTEGER",
+        "ALTER TABLE failsafe ADD COLUMN production_scale INTEGER",
+    ),
 )
 
 
@@ -229,6 +233,8 @@ class StateStore:
             _milli(values.duration_s),
             values.by_ski,
             self._now_ms(),
+            values.consumption_scale,
+            values.production_scale,
         )
         await self._put(_replace_rows("failsafe", [row]), timeout_s)
 
@@ -383,8 +389,9 @@ def _identity(connection: sqlite3.Connection) -> Identity | None:
 
 
 def _failsafe(connection: sqlite3.Connection) -> StoredFailsafe:
-    row = connection.execute("SELECT consumption_mw, production_mw, duration_ms FROM failsafe").fetchone()
-    return StoredFailsafe() if row is None else StoredFailsafe(*(_unit(value) for value in row))
+    columns = "consumption_mw, production_mw, duration_ms, consumption_scale, production_scale"
+    row = connection.execute(f"SELECT {columns} FROM failsafe").fetchone()
+    return StoredFailsafe() if row is None else StoredFailsafe(*(_unit(value) for value in row[:3]), *row[3:])
 
 
 def _own_limit_w(connection: sqlite3.Connection) -> float | None:

@@ -159,6 +159,12 @@ async def test_trap_20_failsafe_values_written_by_the_box_survive(tmp_path: Path
     assert (await restarted(tmp_path)).failsafe == StoredFailsafe(0.0, 1234.567, 86400.0)
 
 
+async def test_the_scale_in_which_the_box_wrote_a_failsafe_value_survives(tmp_path: Path) -> None:
+    async with opened(tmp_path) as store:
+        await store.put_failsafe(replace(FAILSAFE, consumption_scale=2))
+    assert (await restarted(tmp_path)).failsafe == StoredFailsafe(4200.0, None, 7200.0, 2)
+
+
 async def test_the_largest_number_of_a_box_is_clamped_to_what_can_be_stored(tmp_path: Path) -> None:
     async with opened(tmp_path) as store:
         await store.put_failsafe(PersistFailsafe(9.0e18, None, None, BOX))

@@ -12,6 +12,7 @@ from eebus.spine.model.common import ScaledNumber
 from eebus.spine.values import (
     format_date_time,
     format_duration,
+    in_scale,
     parse_date_time,
     parse_duration,
     seconds_until,
@@ -146,3 +147,15 @@ def test_a_leading_p_means_relative_to_reception() -> None:
     assert seconds_until("PT5M", NOW) == 300
     assert seconds_until("-PT5M", NOW) == -300
     assert seconds_until("2026-01-31T10:16:30Z", NOW) == 60
+
+
+@pytest.mark.parametrize(
+    ("value", "scale", "number"),
+    [(4200.0, 2, 42), (4200.0, 0, 4200), (1.5, -3, 1500), (0.0, 2, 0)],
+)
+def test_a_value_in_a_given_scale(value: float, scale: int, number: int) -> None:
+    assert in_scale(value, scale) == ScaledNumber(number=number, scale=scale)
+
+
+def test_a_scale_that_would_round_the_value_is_not_used() -> None:
+    assert in_scale(4250.0, 2) == ScaledNumber(number=4250, scale=0)

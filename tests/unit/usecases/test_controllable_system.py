@@ -345,7 +345,7 @@ def test_a_failsafe_value_is_stored_before_anything_else_happens() -> None:
     start = len(house.node.log)
     house.failsafe_limit(5001.0)
     assert kinds(house.node.log[start:]) == ["PersistFailsafe", "FailsafeChanged", "notify", "result"]
-    assert house.node.log[start] == PersistFailsafe(5001.0, None, None, BOX_SKI)
+    assert house.node.log[start] == PersistFailsafe(5001.0, None, None, BOX_SKI, 0)
     assert house.node.log[start + 1] == FailsafeChanged(Direction.CONSUMPTION, 5001.0, BOX_SKI)
 
 
@@ -440,7 +440,7 @@ def test_limit_and_duration_in_one_configuration_write() -> None:
     ]
     data = DeviceConfigurationKeyValueListData(device_configuration_key_value_data=tuple(items))
     assert house.tester.write("DeviceConfiguration", data) == ACK
-    assert house.node.events(PersistFailsafe) == [PersistFailsafe(5001.0, None, 10800.0, BOX_SKI)]
+    assert house.node.events(PersistFailsafe) == [PersistFailsafe(5001.0, None, 10800.0, BOX_SKI, 0)]
 
 
 @pytest.mark.parametrize(
@@ -490,7 +490,22 @@ def test_domain_trap_20_failsafe_values_survive_a_restart() -> None:
     assert status.consumption is not None
     assert status.consumption.failsafe_limit_w == 1500.0
     assert status.failsafe_duration_s == 7260.0
-    assert house.stored == StoredFailsafe(1500.0, None, 7260.0)
+    assert house.stored == StoredFailsafe(1500.0, None, 7260.0, 0)
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_SPINE_TS_RT_03_a_failsafe_number_alone_keeps_the_scale_that_was_written(restarted: bool) -> None:
+    house = House().bring_to(CONTROLLED)
+    in_hundreds = KeyValue(scaled_number=ScaledNumber(number=42, scale=2))
+    assert house.tester.write("DeviceConfiguration", key_item(0, in_hundreds)) == ACK
+    assert house.published_failsafe() == in_hundreds.scaled_number
+    if restarted:
+        house.power_on()
+        house.connect()
+        house.bring_to(CONTROLLED)
+    number_alone = KeyValue(scaled_number=ScaledNumber(number=30))
+    assert house.tester.write("DeviceConfiguration", key_item(0, number_alone)) == ACK
+    assert house.status.failsafe_limit_w == 3000.0
 
 
 # ---------------------------------------------------------------------------------------- start and restart
