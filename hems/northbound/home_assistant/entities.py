@@ -86,7 +86,7 @@ def gateway_entities(site: Site) -> Iterator[Entity]:
         yield _energy("grid_imported", needs_device=False)
         yield _energy("grid_exported", needs_device=False)
         yield _power("house_power", needs_device=False)
-        yield _energy("house_energy", needs_device=False, state_class="total")
+        yield _energy("house_energy", needs_device=False)
     if site.own_limit_most_w is not None:
         yield _own_limit(site.own_limit_most_w)
 
@@ -167,14 +167,14 @@ def _power(key: str, *, needs_device: bool = True) -> Entity:
     )
 
 
-def _energy(key: str, *, needs_device: bool = True, state_class: str = "total_increasing") -> Entity:
+def _energy(key: str, *, needs_device: bool = True) -> Entity:
     return Entity(
         key=key,
         platform="sensor",
         source=Source.MEASUREMENT,
         member=f"{key}_kwh",
         device_class="energy",
-        state_class=state_class,
+        state_class="total_increasing",
         unit="kWh",
         precision=2,
         needs_device=needs_device,

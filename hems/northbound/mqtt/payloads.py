@@ -45,7 +45,7 @@ def gateway_state(moment: Moment, language: Language, most_own_limit_w: int) -> 
     }
 
 
-def gateway_measurement(moment: Moment) -> Json:
+def gateway_measurement(moment: Moment, house_energy_wh: float | None) -> Json:
     """Heartbeat, grid, house, and what devices may take now."""
     control, energies = moment.control, moment.energies_wh
     fresh = control.grid_quality is Quality.GOOD
@@ -58,7 +58,7 @@ def gateway_measurement(moment: Moment) -> Json:
         "grid_imported_kwh": _kwh(energies.get(GRID_CONSUMED)),
         "grid_exported_kwh": _kwh(energies.get(GRID_FED_IN)),
         "house_power_w": _watts(_house_power_w(moment)) if fresh else None,
-        "house_energy_kwh": _kwh(_house_energy_wh(moment)),
+        "house_energy_kwh": _kwh(house_energy_wh),
     }
 
 
@@ -180,18 +180,6 @@ def _house_power_w(moment: Moment) -> float | None:
     if grid_w is None or not all(_is_fresh(device) and device.power_w is not None for device in sources):
         return None
     return grid_w - sum(device.power_w or 0.0 for device in sources)
-
-
-def _house_energy_wh(moment: Moment) -> float | None:
-    energies = moment.energies_wh
-    if GRID_CONSUMED not in energies or GRID_FED_IN not in energies:
-        return None
-    total_wh = energies[GRID_CONSUMED] - energies[GRID_FED_IN]
-    for device in moment.control.devices:
-        if device.kind in (Kind.INVERTER, Kind.BATTERY):
-            total_wh += energies.get(f"{device.name}/produced", 0.0)
-            total_wh -= energies.get(f"{device.name}/consumed", 0.0)
-    return total_wh
 
 
 def _is_fresh(device: DeviceStatus) -> bool:

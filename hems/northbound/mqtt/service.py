@@ -32,6 +32,7 @@ from hems.northbound.moment import Moment
 from hems.northbound.mqtt.commands import CommandRefused, Commands, OwnLimit
 from hems.northbound.mqtt.connection import OFFLINE, ONLINE
 from hems.northbound.mqtt.happenings import Happenings, own_limit_event, refused_command_event
+from hems.northbound.mqtt.house_energy import HouseEnergy
 from hems.northbound.mqtt.outbox import Outgoing
 from hems.northbound.mqtt.payloads import (
     device_measurement,
@@ -106,6 +107,7 @@ class MqttService:
         self._language = Language(settings.home_assistant.language)
         self._commands = Commands(most_own_limit_w)
         self._happenings = Happenings()
+        self._house_energy = HouseEnergy()
         self._news = asyncio.Event()
         self._in_a_hurry = False
         self._session_at_s: float | None = None
@@ -315,7 +317,8 @@ class MqttService:
             self._publish_device_state(device, now)
         if measure:
             self._measured_at_s = now
-            self._publish(self._topics.measurement, to_text(gateway_measurement(moment)))
+            measured = gateway_measurement(moment, self._house_energy.at(moment))
+            self._publish(self._topics.measurement, to_text(measured))
             for device in moment.control.devices:
                 self._publish_measurement(device, moment)
 

@@ -119,7 +119,7 @@ def test_every_template_finds_its_member_in_what_is_published(language: Language
     moment = a_moment()
     published: dict[str, dict[str, Any]] = {
         TOPICS.state: gateway_state(moment, language, MOST_W),
-        TOPICS.measurement: gateway_measurement(moment),
+        TOPICS.measurement: gateway_measurement(moment, None),
     }
     for device in DEVICES:
         topics = TOPICS.device(device.name)

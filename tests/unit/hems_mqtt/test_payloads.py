@@ -119,7 +119,7 @@ def test_a_fuse_is_no_limit() -> None:
         None,
         "none",
     )
-    assert gateway_measurement(moment)["consumption_allowed_w"] is None
+    assert gateway_measurement(moment, None)["consumption_allowed_w"] is None
 
 
 def test_a_statutory_cap_is_a_feed_in_limit_but_nothing_is_limited_by_an_order() -> None:
@@ -149,11 +149,11 @@ def test_problems_are_listed() -> None:
 
 
 def test_signs_and_sums_are_those_of_the_energy_dashboard() -> None:
-    measured = gateway_measurement(a_moment())
+    measured = gateway_measurement(a_moment(), 5_000_000.0)
     assert measured["grid_power_w"] == 1200
     assert measured["house_power_w"] == 1200 + 3000 + 500
     assert (measured["grid_imported_kwh"], measured["grid_exported_kwh"]) == (5000.0, 2000.0)
-    assert measured["house_energy_kwh"] == 5000.0 - 2000.0 + 3000.0 + 500.0 - 600.0
+    assert measured["house_energy_kwh"] == 5000.0
     wallbox, roof, battery = (device_measurement(device, ENERGIES_WH) for device in DEVICES)
     assert wallbox == {"power_w": 4000, "energy_kwh": 1234.568}
     assert roof == {"production_power_w": 3000, "production_energy_kwh": 3000.0}
@@ -161,13 +161,13 @@ def test_signs_and_sums_are_those_of_the_energy_dashboard() -> None:
 
 
 def test_what_was_never_counted_is_unknown_and_not_0() -> None:
-    measured = gateway_measurement(a_moment(energies_wh={}))
+    measured = gateway_measurement(a_moment(energies_wh={}), None)
     assert (measured["grid_imported_kwh"], measured["house_energy_kwh"]) == (None, None)
     assert device_measurement(DEVICES[0], {})["energy_kwh"] is None
 
 
 def test_a_silent_meter_is_unknown() -> None:
-    measured = gateway_measurement(a_moment(control=replace(CONTROL, grid_quality=Quality.STALE)))
+    measured = gateway_measurement(a_moment(control=replace(CONTROL, grid_quality=Quality.STALE)), None)
     assert (measured["grid_power_w"], measured["house_power_w"]) == (None, None)
     assert measured["grid_imported_kwh"] == 5000.0
 
@@ -175,13 +175,13 @@ def test_a_silent_meter_is_unknown() -> None:
 def test_a_silent_inverter_makes_the_house_unknown() -> None:
     roof = replace(DEVICES[1], sample_age_s=31.0)
     control = replace(CONTROL, devices=(DEVICES[0], roof, DEVICES[2]))
-    assert gateway_measurement(a_moment(control=control))["house_power_w"] is None
+    assert gateway_measurement(a_moment(control=control), None)["house_power_w"] is None
     assert device_measurement(roof, ENERGIES_WH)["production_power_w"] is None
 
 
 def test_the_heartbeat_moves_in_steps() -> None:
-    assert gateway_measurement(a_moment())["heartbeat_age_s"] == 20
-    assert gateway_measurement(a_moment(heartbeat_age_s=None))["heartbeat_age_s"] is None
+    assert gateway_measurement(a_moment(), None)["heartbeat_age_s"] == 20
+    assert gateway_measurement(a_moment(heartbeat_age_s=None), None)["heartbeat_age_s"] is None
 
 
 def test_a_device_tells_its_setpoint_reason_and_effect() -> None:
