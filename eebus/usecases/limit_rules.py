@@ -442,9 +442,12 @@ def next_deadline(pair: LimitPair) -> float | None:
 
 
 def next_transition(pair: LimitPair, direction: Direction) -> tuple[float, Trigger] | None:
-    """The first timer of one direction that will fire unless something comes, for people."""
+    """The first timer of one direction that will change its state unless something comes, for people."""
     timers = [
-        (at, trigger) for at, trigger, machine in _timers(pair) if machine.profile.direction is direction
+        (at, trigger)
+        for at, trigger, machine in _timers(pair)
+        if machine.profile.direction is direction
+        and any(row.target is not None for row in matching_rows(pair, machine, trigger, at))
     ]
     return min(timers, key=lambda timer: timer[0], default=None)
 

@@ -69,6 +69,7 @@ _COMES = {
     Trigger.HEARTBEAT_LOST.value: "failsafe unless a heartbeat comes",
     Trigger.INIT_WINDOW_OVER.value: "no limit any more unless the control box writes one",
     Trigger.FAILSAFE_WINDOW_OVER.value: "no limit any more unless the control box writes one",
+    Trigger.FAILSAFE_DURATION_OVER.value: "no limit any more unless the control box writes one",
 }
 """What a timer leads to if nothing happens meanwhile."""
 

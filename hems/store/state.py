@@ -391,7 +391,18 @@ def _identity(connection: sqlite3.Connection) -> Identity | None:
 def _failsafe(connection: sqlite3.Connection) -> StoredFailsafe:
     columns = "consumption_mw, production_mw, duration_ms, consumption_scale, production_scale"
     row = connection.execute(f"SELECT {columns} FROM failsafe").fetchone()
-    return StoredFailsafe() if row is None else StoredFailsafe(*(_unit(value) for value in row[:3]), *row[3:])
+    return StoredFailsafe() if row is None else _stored_failsafe(*row)
+
+
+def _stored_failsafe(
+    consumption_mw: int | None,
+    production_mw: int | None,
+    duration_ms: int | None,
+    consumption_scale: int | None,
+    production_scale: int | None,
+) -> StoredFailsafe:
+    values = _unit(consumption_mw), _unit(production_mw), _unit(duration_ms)
+    return StoredFailsafe(*values, consumption_scale, production_scale)
 
 
 def _own_limit_w(connection: sqlite3.Connection) -> float | None:

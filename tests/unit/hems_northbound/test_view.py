@@ -50,6 +50,13 @@ def test_a_limit_is_told_with_dates_and_what_comes_next() -> None:
     }
 
 
+def test_after_a_failsafe_comes_no_limit_any_more() -> None:
+    failsafe = replace(LIMITED, state=LimitState.FAILSAFE, next_transition="the failsafe duration is over")
+    system = ControllableSystemStatus(failsafe, None, 150.0, None, 7200.0, True)
+    (limit,) = limits_json(system, {}, INSTANT)
+    assert limit["next"] == "in 90 s, no limit any more unless the control box writes one"
+
+
 def _control(quality: Quality, trouble: str = "") -> ControlStatus:
     return ControlStatus(1000.0, 7, 0.2, (), (), (), 4740.0, quality, 0.4, trouble)
 

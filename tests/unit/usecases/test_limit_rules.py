@@ -654,6 +654,19 @@ def test_next_deadline_and_next_transition_name_the_timer(profile: Profile) -> N
     assert next_transition(house.pair, house.direction) is None
 
 
+def test_the_end_of_a_limit_that_is_not_in_force_is_no_transition(profile: Profile) -> None:
+    house = House(profile).brought_to(CONTROLLED)
+    house.write(active=True, value_w=5000.0, duration_s=1800.0)
+    house.wait(121)
+    assert house.state is FAILSAFE
+    over_at = house.pair.machine(house.direction).entered_at + FDM
+    assert next_transition(house.pair, house.direction) == (over_at, Trigger.FAILSAFE_DURATION_OVER)
+    house = House(profile).brought_to(AUTONOMOUS)
+    house.heartbeat()
+    house.write(active=False, value_w=5000.0, duration_s=60.0)
+    assert next_transition(house.pair, house.direction) == (house.now + LOSS_TIMER_S, Trigger.HEARTBEAT_LOST)
+
+
 @pytest.mark.parametrize(("rule", "state", "seconds"), [("906", INIT, 200.0), ("922", FAILSAFE, FDM + 200.0)])
 def test_optional_rules_can_be_switched_off_one_by_one(
     profile: Profile, rule: str, state: LimitState, seconds: float
