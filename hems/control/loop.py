@@ -10,7 +10,7 @@ from eebus.clock import Clock
 from hems.control.allocation import Strategy
 from hems.control.budget import Convention
 from hems.control.execution import DeviceCore
-from hems.control.progress import Progress
+from hems.control.progress import Milestone, Progress
 from hems.control.rules import HouseRules, Traits
 from hems.control.runner import Bell, DeviceRunner, MeterRunner
 from hems.control.side import Side
@@ -223,6 +223,7 @@ class ControlLoop:
     def _report(self, steps: Iterable[Progress]) -> None:
         for step in steps:
             level = logging.DEBUG if step.kind is CeilingKind.PROTECTION else logging.INFO
+            level = logging.WARNING if step.milestone is Milestone.MEASURED_ABOVE else level
             data = {"milestone": step.milestone.value, **step.reason.values}
             _log.log(level, "%s: %s", step.source, step.reason.text, extra={"data": data})
             self._on_progress(step)

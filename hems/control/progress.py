@@ -15,6 +15,10 @@ from hems.limits.reason import Reason, watts
 
 _NOISE_W = 1.0
 """Arithmetic noise only; there is no official tolerance for being inside a limit."""
+ABOVE_S = 30.0
+"""What is measured above a limit, or within it again, is told once it has lasted for so long."""
+_CLEAR_W, _CLEAR = 50.0, 0.02
+"""So much above is clearly above: meters differ."""
 
 
 class Milestone(StrEnum):
@@ -24,6 +28,8 @@ class Milestone(StrEnum):
     FIRST_WRITE = "first_write"
     CONFIRMED = "confirmed"
     MEASURED_BELOW = "measured_below"
+    MEASURED_ABOVE = "measured_above"
+    """Measured above for longer than it may take to follow; then below again, as a new step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +97,8 @@ class _Track:
         self.budget = budget
         self._began_s = now
         self._reached: set[Milestone] = set()
+        self._is_above = False
+        self._other_since_s: float | None = None
 
     def is_about(self, ceiling: Ceiling) -> bool:
         return (self._ceiling.value_w, self._ceiling.since_s) == (ceiling.value_w, ceiling.since_s)
@@ -111,7 +119,21 @@ class _Track:
         shown = self._shown(evidence, self._began_s)
         if shown is not None and shown.within:
             steps += self.reach(Milestone.MEASURED_BELOW, shown.reason(), now)
-        return steps
+        return steps if shown is None else steps + self._follow(shown, now)
+
+    def _follow(self, shown: "_Shown", now: float) -> list[Progress]:
+        """Tell when it comes to lie above the limit for long, and when it is within it again."""
+        if shown.clearly_above == self._is_above or (self._is_above and not shown.within):
+            self._other_since_s = None
+            return []
+        if self._other_since_s is None:
+            self._other_since_s = now
+        if now - self._other_since_s < ABOVE_S:
+            return []
+        self._is_above, self._other_since_s = not self._is_above, None
+        milestone = Milestone.MEASURED_ABOVE if self._is_above else Milestone.MEASURED_BELOW
+        self._reached.discard(milestone)
+        return self.reach(milestone, shown.reason(), now)
 
     def reach(self, milestone: Milestone, reason: Reason, now: float) -> list[Progress]:
         if milestone in self._reached:
@@ -146,9 +168,16 @@ class _Shown:
     def within(self) -> bool:
         return self.power_w <= self.bound_w + _NOISE_W
 
+    @property
+    def clearly_above(self) -> bool:
+        return self.power_w > self.bound_w + max(_CLEAR_W, _CLEAR * self.bound_w)
+
     def reason(self) -> Reason:
-        text = f"{self.how} {watts(self.power_w)}, within {watts(self.bound_w)}"
-        return Reason("measured_below", text, {"taken_w": self.power_w, "allowed_w": self.bound_w})
+        values = {"taken_w": self.power_w, "allowed_w": self.bound_w}
+        shown, bound = f"{self.how} {watts(self.power_w)}", watts(self.bound_w)
+        if self.within:
+            return Reason("measured_below", f"{shown}, within {bound}", values)
+        return Reason("measured_above", f"{shown}, above {bound} for {ABOVE_S:.0f} s", values)
 
 
 _HELD = frozenset({Obedience.CONFIRMED, Obedience.EFFECTIVE})

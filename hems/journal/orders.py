@@ -20,6 +20,7 @@ _STEP_OF = {
     Milestone.FIRST_WRITE: Step.FIRST_WRITE,
     Milestone.CONFIRMED: Step.CONFIRMED,
     Milestone.MEASURED_BELOW: Step.MEASURED_BELOW,
+    Milestone.MEASURED_ABOVE: Step.MEASURED_ABOVE,
 }
 
 

@@ -36,6 +36,8 @@ class Step(StrEnum):
     FIRST_WRITE = "first_write"
     CONFIRMED = "confirmed"
     MEASURED_BELOW = "measured_below"
+    MEASURED_ABOVE = "measured_above"
+    """Above the limit for longer than it may take to follow."""
     SET_ASIDE = "journal.set_aside"
     """The first record of a journal that follows a damaged one."""
     INTERRUPTED = "interrupted"

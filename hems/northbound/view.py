@@ -200,7 +200,8 @@ def warnings_of(control: ControlStatus) -> list[str]:
         f"{device.name} is not reachable: {device.trouble}" for device in control.devices if device.trouble
     ]
     found += [
-        f"{device.name} does not keep to its set-point for {lane.direction}; others make up for it"
+        f"{device.name} does not keep to its set-point for {lane.direction}; others make up for it "
+        "as far as they can"
         for device in control.devices
         for lane in device.lanes
         if lane.obedience is Obedience.DISOBEYING

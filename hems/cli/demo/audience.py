@@ -13,7 +13,11 @@ from hems.story import sentence
 
 _WHO = {"wallbox": "Wallbox", "inverter": "Inverter"}
 _TOLD = (OrderReceived, LimitStateChanged, PairingRequested, PeerConnected)
-_STEPS = {Milestone.DECIDED: "decides", Milestone.MEASURED_BELOW: "sees"}
+_STEPS = {
+    Milestone.DECIDED: "decides",
+    Milestone.MEASURED_BELOW: "sees",
+    Milestone.MEASURED_ABOVE: "sees",
+}
 
 
 class Audience:

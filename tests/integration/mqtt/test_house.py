@@ -93,7 +93,7 @@ async def test_others_give_way_to_a_device_that_does_not_obey_and_the_warning_na
     assert (heat_pump["state"], heat_pump["standing"]) == ("disobeying", says)
     assert heat_pump["measured_w"] == pytest.approx(shows_w, abs=NEAR_W)
     assert home.warnings("heat_pump") == [
-        "heat_pump does not keep to its set-point for consumption; others make up for it"
+        "heat_pump does not keep to its set-point for consumption; others make up for it as far as they can"
     ]
 
 

@@ -560,7 +560,7 @@ def test_milestones_of_an_order_in_their_sequence() -> None:
             await house.watch(2.0)
             house.limit(4200.0)
             await house.watch(5.0)
-            assert [p.milestone for p in house.progress] == list(Milestone)
+            assert [p.milestone for p in house.progress] == list(Milestone)[:4]
             house.limit(4300.0)
             await house.watch(5.0)
             assert house.progress[4].milestone is Milestone.DECIDED

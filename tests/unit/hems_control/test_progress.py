@@ -133,3 +133,23 @@ def test_feed_in_at_the_connection_is_judged_by_the_meter() -> None:
         (102.0, -2990.0, [Milestone.MEASURED_BELOW]),
     ):
         assert reached(tracker.observe(Evidence([south], MeterSample(at_s, grid_w)), 102.0)) == steps
+
+
+def test_what_comes_to_lie_above_the_limit_is_told_once_it_lasts_and_so_is_what_is_within_it_again() -> None:
+    """A device that restarts during an order and takes all it can must not be left out of the record."""
+    tracker = decided(held(3000.0, 99.0))
+    assert observed(tracker, 101.0, held(3000.0, 101.0)) == [Milestone.CONFIRMED, Milestone.MEASURED_BELOW]
+    steps = [(second, observed(tracker, second, held(11_000.0, second))) for second in range(102, 180)]
+    assert [(second, each) for second, each in steps if each] == [(132, [Milestone.MEASURED_ABOVE])]
+    steps = [(second, observed(tracker, second, held(4000.0, second))) for second in range(180, 260)]
+    assert [(second, each) for second, each in steps if each] == [(210, [Milestone.MEASURED_BELOW])]
+
+
+def test_a_moment_above_the_limit_or_a_trifle_is_not_told() -> None:
+    tracker = decided(held(3000.0, 99.0))
+    observed(tracker, 101.0, held(3000.0, 101.0))
+    for second in range(102, 300):
+        power_w = 11_000.0 if second % 25 else 4000.0
+        assert observed(tracker, second, held(power_w, second)) == []
+    for second in range(300, 400):
+        assert observed(tracker, second, held(4240.0, second)) == []

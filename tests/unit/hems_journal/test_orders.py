@@ -125,6 +125,7 @@ def test_one_order_from_its_arrival_to_its_release() -> None:
         Step.FIRST_WRITE,
         Step.CONFIRMED,
         Step.MEASURED_BELOW,
+        Step.MEASURED_ABOVE,
         Step.RECEIVED,
         Step.RELEASED,
     ]
@@ -143,7 +144,7 @@ def test_one_order_from_its_arrival_to_its_release() -> None:
         "grid_fed_in_mwh": None,
         "instruction": 1,
     }
-    assert [e.after_ms for e in bench.entries] == [0, 0, 500, 1000, 1500, 2000, 2000, 2000]
+    assert [e.after_ms for e in bench.entries] == [0, 0, 500, 1000, 1500, 2000, 2500, 2500, 2500]
     assert bench.entries[-1].values["grid_consumed_mwh"] == 1_234_500
 
 

@@ -90,7 +90,7 @@ def _device(obedience: Obedience, standing: Reason) -> DeviceStatus:
 def test_a_device_that_does_not_obey_is_named_without_figures_that_change() -> None:
     device = _device(Obedience.DISOBEYING, Reason("measured_above", "measured at 4.14 kW"))
     assert warnings_of(replace(_control(Quality.GOOD), devices=(device,))) == [
-        "wallbox does not keep to its set-point for consumption; others make up for it"
+        "wallbox does not keep to its set-point for consumption; others make up for it as far as they can"
     ]
 
 
