@@ -5,10 +5,11 @@ production positive, battery positive while it discharges.
 """
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from eebus.usecases.controllable_system import DirectionStatus
-from eebus.usecases.events import LimitKind
+from eebus.usecases.limit_rules import LimitState
 from eebus.usecases.limitation import Direction as UseCaseDirection
 from hems.control.status import BudgetStatus, DeviceStatus, LaneStatus, SideStatus
 from hems.devices import Direction, Kind
@@ -18,6 +19,7 @@ from hems.metering.energies import GRID_CONSUMED, GRID_FED_IN
 from hems.metering.measurements import Quality
 from hems.northbound.home_assistant.words import NOTHING, Language, following_word, source_word, state_word
 from hems.northbound.moment import Moment
+from hems.northbound.view import warnings_of
 
 Json = dict[str, Any]
 
@@ -27,6 +29,8 @@ LONGEST_LIST = 10
 SAMPLE_AGE_S = 30.0
 """A measured value that is older is unknown."""
 HEARTBEAT_STEP_S = 10
+STARTING_S = 30.0
+"""The time in which a gateway that has just started reaches its devices."""
 
 
 def gateway_state(moment: Moment, language: Language, most_own_limit_w: int) -> Json:
@@ -34,11 +38,12 @@ def gateway_state(moment: Moment, language: Language, most_own_limit_w: int) -> 
     document: Json = {}
     for direction, status in _served(moment):
         document |= _limit(moment, direction, status, language)
+    problems = _problems(moment, language)
     return document | {
         "limited": _switch(any(_is_temporary(ceiling) for ceiling in moment.control.ceilings)),
-        "failsafe": _switch(any(_is_self_imposed(status) for _, status in _served(moment))),
-        "problem": _switch(bool(moment.warnings)),
-        "problems": {"reasons": [_text(warning) for warning in moment.warnings[:LONGEST_LIST]]},
+        "failsafe": _switch(_is_failsafe(moment)),
+        "problem": _switch(bool(problems)),
+        "problems": {"reasons": [_text(problem) for problem in problems[:LONGEST_LIST]]},
         "control_box_connected": _switch(moment.box_connected),
         "started_at": moment.started_at.isoformat(timespec="seconds"),
         "own_limit_w": most_own_limit_w if moment.own_limit_w is None else round(moment.own_limit_w),
@@ -102,6 +107,7 @@ def _limit(moment: Moment, direction: Direction, status: DirectionStatus, langua
     binding = _binding(moment, direction)
     shown = binding or _eebus_ceiling(moment, direction)
     reason = "" if shown is None else shown.reason.text
+    until_s = None if binding is None else binding.until_s
     return {
         f"{direction}_limit_w": None if binding is None else _watts(binding.value_w),
         f"{direction}_source": NOTHING[language] if binding is None else source_word(binding.kind, language),
@@ -118,7 +124,7 @@ def _limit(moment: Moment, direction: Direction, status: DirectionStatus, langua
             "since": moment.instant.iso(status.since),
             "failsafe_limit_w": _watts(status.failsafe_limit_w),
         },
-        f"{direction}_until": None if status.limit_until is None else moment.instant.iso(status.limit_until),
+        f"{direction}_until": None if until_s is None else moment.instant.iso(until_s),
     }
 
 
@@ -160,8 +166,20 @@ def _allowed_w(moment: Moment, direction: Direction) -> int | None:
     return None if bound is None else _watts(bound[1].allowed_w)
 
 
-def _is_self_imposed(status: DirectionStatus) -> bool:
-    return status.limit_kind is LimitKind.SELF_IMPOSED and status.effective_limit_w is not None
+def _is_failsafe(moment: Moment) -> bool:
+    return any(status.state is LimitState.FAILSAFE for _, status in _served(moment))
+
+
+def _problems(moment: Moment, language: Language) -> list[str]:
+    """What needs attention; a device or a meter that just has not been reached yet does not."""
+    failsafe = [state_word(LimitState.FAILSAFE, language)] if _is_failsafe(moment) else []
+    not_yet = warnings_of(moment.control) if _is_starting(moment) else []
+    return failsafe + [warning for warning in moment.warnings if warning not in not_yet]
+
+
+def _is_starting(moment: Moment) -> bool:
+    now = datetime.fromisoformat(moment.instant.iso(moment.instant.now_s))
+    return now - moment.started_at < timedelta(seconds=STARTING_S)
 
 
 def _lane(lane: LaneStatus, language: Language) -> Json:

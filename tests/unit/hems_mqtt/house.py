@@ -26,6 +26,7 @@ from hems.store.errors import StoreError
 
 TOPICS = Topics("hems", "g1")
 NOW_S = 1000.0
+NOW = datetime(2026, 1, 31, 10, 0, tzinfo=UTC)
 MOST_W = 24_150
 
 SITE = Site(
@@ -73,6 +74,7 @@ BY_BOX = Ceiling(
     kind=CeilingKind.GRID_OPERATOR,
     reason=Reason("eebus_limited", "the grid operator limits consumption to 4.20 kW (LPC-910)"),
     since_s=940.0,
+    until_s=1300.0,
 )
 NO_FEED_IN_LIMIT = Ceiling(
     source="eebus/lpp",
@@ -155,7 +157,7 @@ def a_moment(
 ) -> Moment:
     """The gateway at one moment."""
     return Moment(
-        instant=Instant(now_s, datetime(2026, 1, 31, 10, 0, tzinfo=UTC)),
+        instant=Instant(now_s, NOW),
         started_at=datetime(2026, 1, 31, 9, 0, tzinfo=UTC),
         system=ControllableSystemStatus(consumption, FREE, heartbeat_age_s, None, 7200.0, True),
         control=control,

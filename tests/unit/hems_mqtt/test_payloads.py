@@ -1,6 +1,7 @@
 """What is published of a moment: signs, units, unknown values, plain words in two languages."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -22,11 +23,13 @@ from hems.northbound.home_assistant.words import (
     state_word,
 )
 from hems.northbound.mqtt.payloads import (
+    STARTING_S,
     device_measurement,
     device_state,
     gateway_measurement,
     gateway_state,
 )
+from hems.northbound.view import warnings_of
 from tests.unit.hems_mqtt.house import (
     BY_BOX,
     CONTROL,
@@ -36,6 +39,7 @@ from tests.unit.hems_mqtt.house import (
     FREE,
     MOST_W,
     NO_FEED_IN_LIMIT,
+    NOW,
     SITE,
     a_moment,
     lane,
@@ -77,6 +81,51 @@ def test_failsafe_is_a_state_of_its_own() -> None:
     assert state["failsafe"] == "ON"
     assert state["consumption_state"] == "Notbetrieb, die Steuerbox schweigt"
     assert state["consumption_source"] == "Notbetriebswert"
+
+
+def test_the_start_is_no_failsafe_and_one_direction_may_wait_longer_for_its_limit() -> None:
+    ceiling = replace(BY_BOX, kind=CeilingKind.SELF_IMPOSED)
+    starting = replace(FAILSAFE, state=LimitState.INIT)
+    alone = gateway_state(a_moment(starting, control=replace(CONTROL, ceilings=(ceiling,))), EN, MOST_W)
+    assert (alone["failsafe"], alone["limited"]) == ("OFF", "ON")
+    moment = a_moment()
+    system = replace(moment.system, production=starting)
+    assert gateway_state(replace(moment, system=system), EN, MOST_W)["failsafe"] == "OFF"
+
+
+def test_failsafe_is_a_problem() -> None:
+    state = gateway_state(a_moment(FAILSAFE, warnings=("the disk is stuck",)), EN, MOST_W)
+    assert state["problem"] == "ON"
+    assert state["problems"]["reasons"] == ["failsafe, the Steuerbox is silent", "the disk is stuck"]
+
+
+def _just_started(seconds: float, *more: str) -> dict[str, object]:
+    """A gateway so young that has reached neither its wallbox nor its meter."""
+    waiting = replace(DEVICES[0], connected=False, trouble="not connected yet")
+    control = replace(CONTROL, devices=(waiting,), grid_quality=Quality.STALE, grid_trouble="")
+    moment = a_moment(control=control, warnings=(*warnings_of(control), *more))
+    return gateway_state(replace(moment, started_at=NOW - timedelta(seconds=seconds)), EN, MOST_W)
+
+
+def test_who_has_not_been_reached_in_the_first_seconds_is_no_problem_yet() -> None:
+    assert (_just_started(1.0)["problem"], _just_started(1.0)["problems"]) == ("OFF", {"reasons": []})
+    assert _just_started(STARTING_S)["problems"] == {
+        "reasons": [
+            "wallbox is not reachable: not connected yet",
+            "no reading of the grid meter: it is silent",
+        ]
+    }
+
+
+def test_other_troubles_are_problems_from_the_first_second_on() -> None:
+    assert _just_started(1.0, "the disk is stuck")["problems"] == {"reasons": ["the disk is stuck"]}
+
+
+def test_the_end_shown_is_that_of_the_limit_shown() -> None:
+    own = user_ceiling(3000.0, "MQTT", 990.0)
+    budget = BudgetStatus(USER_SOURCE, 3000.0, None, Reason("budget", ""))
+    control = replace(CONTROL, ceilings=(BY_BOX, own), sides=(side(Direction.CONSUMPTION, budget),))
+    assert gateway_state(a_moment(control=control), EN, MOST_W)["consumption_until"] is None
 
 
 def test_an_own_limit_that_binds_is_named() -> None:
