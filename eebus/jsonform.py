@@ -8,6 +8,7 @@ Reading is tolerant as real devices require (SHIP 4.5, SPINE 1.1): array form or
 ``[]``, ``{}`` and null alike. Writing has one form: schema order, no absent members, no empty lists.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from types import NoneType, UnionType
@@ -21,6 +22,17 @@ _Fold = Callable[[object], object]
 _StructT = TypeVar("_StructT", bound=msgspec.Struct)
 
 _UNKNOWN = "$unknown"
+_OUT_OF_RANGE = re.compile(r"Expected `(?:int|float)` ([<>]=) (\S+)")
+_WRONG_KIND = re.compile(r"Expected `(\w+)(?: \| null)?`, got `(\w+)`")
+_KINDS = {
+    "int": "a whole number",
+    "float": "a number with a fraction",
+    "str": "a text",
+    "bool": "true or false",
+    "object": "a record",
+    "array": "a list",
+    "null": "nothing",
+}
 
 
 class Elements(tuple[tuple[str, object], ...]):
@@ -63,7 +75,18 @@ def from_wire(type_: type[_StructT], wire: object) -> _StructT:
     try:
         return msgspec.convert(_folder(type_, True)(wire), type_)
     except msgspec.ValidationError as error:
-        raise DecodeError(f"{type_.__name__}: {error}") from error
+        raise DecodeError(f"{type_.__name__}: {_in_plain_words(str(error))}") from error
+
+
+def _in_plain_words(text: str) -> str:
+    """What is wrong with a value, for people who do not know our decoder; unknown texts stay as they are."""
+    what, _, place = text.partition(" - at `$")
+    name = place.rstrip("`").lstrip(".") or "the value"
+    if found := _OUT_OF_RANGE.fullmatch(what):
+        return f"{name} must be {'at most' if found[1] == '<=' else 'at least'} {found[2]}"
+    if found := _WRONG_KIND.fullmatch(what):
+        return f"{name} must be {_KINDS.get(found[1], found[1])}, not {_KINDS.get(found[2], found[2])}"
+    return text
 
 
 def to_wire(value: msgspec.Struct) -> list[object]:

@@ -22,6 +22,7 @@ from eebus.spine.events import BindingRefused, DatagramDropped
 from eebus.usecases.events import (
     EnergyGuardChanged,
     FailsafeChanged,
+    FailsafeRefused,
     LimitKind,
     LimitStateChanged,
     OrderReceived,
@@ -53,11 +54,22 @@ def _asked(order: OrderReceived) -> str:
     if order.direction is None:
         return "writes a limit that cannot be read"
     what = _WHAT[order.direction]
-    value = "no value" if order.value_w is None else watts(order.value_w)
     if not order.active:
-        return f"releases {what} (stored value {value})"
-    until = "without an end" if order.duration_s is None else f"for {order.duration_s:.0f} s"
-    return f"limits {what} to {value} {until}"
+        return f"releases {what} (stored value {_value(order)})"
+    return f"limits {what} to {_value(order)} {_until(order)}"
+
+
+def _value(order: OrderReceived) -> str:
+    if order.wrong_sign_w is not None:
+        sign = "+" if order.wrong_sign_w > 0 else ""
+        return f"{sign}{watts(order.wrong_sign_w)} as written"
+    return "no value" if order.value_w is None else watts(order.value_w)
+
+
+def _until(order: OrderReceived) -> str:
+    if not order.duration_readable:
+        return "for a time that cannot be read"
+    return "without an end" if order.duration_s is None else f"for {order.duration_s:.0f} s"
 
 
 @sentence.register
@@ -80,6 +92,16 @@ def _(event: FailsafeChanged) -> str:
         return f"{who} sets the failsafe duration to {event.value:.0f} s"
     what, value = _WHAT[event.direction], watts(event.value)
     return f"{who} sets the failsafe limit of {what} to {value}"
+
+
+@sentence.register
+def _(event: FailsafeRefused) -> str:
+    limits = {Direction.CONSUMPTION: event.consumption_w, Direction.PRODUCTION: event.production_w}
+    wanted = [f"{watts(value)} of {_WHAT[name]}" for name, value in limits.items() if value is not None]
+    if event.duration_s is not None:
+        wanted.append(f"a duration of {event.duration_s:.0f} s")
+    values = f"the failsafe values {' and '.join(wanted)}" if wanted else "failsafe values"
+    return f"Steuerbox {short(event.by_ski)} writes {values}: refused, {event.reason}"
 
 
 @sentence.register
@@ -181,6 +203,7 @@ def _is_alarming(event: object) -> bool:
             return True
         case (
             BindingRefused()
+            | FailsafeRefused()
             | OrderReceived(accepted=False)
             | PeerNotReached()
             | PeerRemovedPairing()

@@ -38,6 +38,7 @@ from eebus.usecases.controllable_settings import (
 from eebus.usecases.events import (
     EnergyGuardChanged,
     FailsafeChanged,
+    FailsafeRefused,
     HeartbeatReceived,
     LimitKind,
     LimitStateChanged,
@@ -94,6 +95,7 @@ from eebus.usecases.limit_writes import (
 from eebus.usecases.limitation import (
     Direction,
     Profile,
+    profile_of,
 )
 
 __all__ = [
@@ -246,7 +248,9 @@ class ControllableSystem(Handler):
             return self._on_configuration(request, turn)
         except UnreadableWriteError as error:
             if request.function == LIMIT_FUNCTION:
-                self._note_unreadable(request.peer.ski, request.msg_counter, str(error), turn)
+                self._note_unreadable(request.peer.ski, request.msg_counter, str(error), turn, error.read)
+            else:
+                self._tell_refused(ConfigurationWrite({}, None), request.peer.ski, str(error), turn)
             return Refuse(ErrorNumber.COMMAND_REJECTED, str(error))
 
     def on_read(self, feature: LocalFeature, function: str, turn: Turn) -> LoadControlLimitListData | None:
@@ -260,7 +264,9 @@ class ControllableSystem(Handler):
         if pending is None:
             return None
         if not ok:
-            return Refuse(ErrorNumber.COMMAND_REJECTED, "the value could not be stored; nothing has changed")
+            reason = "the value could not be stored; nothing has changed"
+            self._tell_refused(pending.change, pending.by_ski, reason, turn)
+            return Refuse(ErrorNumber.COMMAND_REJECTED, reason)
         self._commit(pending, turn)
         data = self._key_values()
         if pending.refusal is None:
@@ -285,6 +291,8 @@ class ControllableSystem(Handler):
                 self._follow_guard(turn, lambda: self._guards.unbind(server))
             case WriteRefused(ski, server, _, text, msg_counter) if server is self._features.limits:
                 self._note_unreadable(ski, msg_counter, text, turn)
+            case WriteRefused(ski, server, _, text) if server is self._features.configuration:
+                self._tell_refused(ConfigurationWrite({}, None), ski, text, turn)
             case PeerGone(ski):
                 self._follow_guard(turn, lambda: self._guards.forget(ski))
             case _:
@@ -360,22 +368,25 @@ class ControllableSystem(Handler):
         refused = next(outcome for outcome in result.outcomes if not outcome.accepted)
         return Refuse(ErrorNumber.COMMAND_REJECTED, refused.reason)
 
-    def _note_unreadable(self, ski: Ski, msg_counter: int, reason: str, turn: Turn) -> None:
+    def _note_unreadable(
+        self, ski: Ski, msg_counter: int, reason: str, turn: Turn, read: LimitWrite | None = None
+    ) -> None:
         """What a control box meant as an order is evidence, also when nobody can tell what it meant."""
         peer = turn.peer(ski)
         if peer is None or peer.role is not PeerRole.CONTROL_BOX:
             return
         order = OrderReceived(
-            direction=None,
+            direction=read.direction if read else None,
             peer_ski=ski,
             msg_counter=msg_counter,
-            value_w=None,
-            active=False,
+            value_w=read.value_w if read else None,
+            active=read is not None and read.active,
             duration_s=None,
             accepted=False,
             reason=reason,
-            rule="003/1",
+            rule=profile_of(read.direction).rule("003/1") if read else "003/1",
             at=turn.now,
+            duration_readable=False,
         )
         turn.emit(order)
         turn.persist(PersistOrder(order), grace_s=ORDER_GRACE_S)
@@ -438,16 +449,27 @@ class ControllableSystem(Handler):
         for direction, value_w in wanted.limits_w.items():
             refusal = failsafe_limit_refusal(self._pair, direction, value_w)
             if refusal is not None:
+                self._tell_refused(wanted, request.peer.ski, refusal, turn)
                 return Refuse(ErrorNumber.COMMAND_REJECTED, refusal)
         if wanted.duration_s is not None:
             maximum_s = self._settings.max_failsafe_duration_s
             verdict = judge_failsafe_duration(self._pair, wanted.duration_s, maximum_s)
+            if verdict is not DurationVerdict.ACCEPTED:
+                self._tell_refused(wanted, request.peer.ski, verdict.value, turn)
             if verdict is DurationVerdict.TOO_LONG:
                 # Refused, yet the maximum becomes the value in force (LPC-022/5); its neighbours do not.
                 return self._store(ConfigurationWrite({}, maximum_s), request, verdict.value, turn)
             if verdict is not DurationVerdict.ACCEPTED:
                 return Refuse(ErrorNumber.COMMAND_REJECTED, verdict.value)
         return self._store(wanted, request, None, turn)
+
+    def _tell_refused(self, wanted: ConfigurationWrite, ski: Ski, reason: str, turn: Turn) -> None:
+        peer = turn.peer(ski)
+        if peer is not None and peer.role is not PeerRole.CONTROL_BOX:
+            return
+        consumption_w = wanted.limits_w.get(Direction.CONSUMPTION)
+        production_w = wanted.limits_w.get(Direction.PRODUCTION)
+        turn.emit(FailsafeRefused(ski, consumption_w, production_w, wanted.duration_s, reason))
 
     def _store(
         self, change: ConfigurationWrite, request: WriteRequest, refusal: str | None, turn: Turn

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from eebus.ids import Ski
 from eebus.usecases.limit_rules import LimitState
-from eebus.usecases.limitation import Direction
+from eebus.usecases.limitation import Direction, profile_of
 
 
 class LimitKind(StrEnum):
@@ -35,6 +35,15 @@ class OrderReceived:
     reason: str
     rule: str
     at: float
+    duration_readable: bool = True
+    """False: the write named a duration that cannot be read, hence it is refused."""
+
+    @property
+    def wrong_sign_w(self) -> float | None:
+        """The value as it was written, where its sign is wrong; else None."""
+        if self.direction is None or self.value_w is None or self.value_w >= 0:
+            return None
+        return self.value_w * profile_of(self.direction).wire_sign
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +71,17 @@ class FailsafeChanged:
     """Watts for a limit, seconds for the duration."""
     by_ski: Ski | None
     """None: a factory reset brought the configured value back."""
+
+
+@dataclass(frozen=True, slots=True)
+class FailsafeRefused:
+    """A control box wrote failsafe values that are not taken; None = not named, or not readable."""
+
+    by_ski: Ski
+    consumption_w: float | None
+    production_w: float | None
+    duration_s: float | None
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)

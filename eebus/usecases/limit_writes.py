@@ -4,7 +4,7 @@ Only one thing must be seen in the message itself: whether it names the duration
 starts the time again, a message without one keeps what is left.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import cast
 
@@ -20,7 +20,13 @@ from eebus.usecases.limitation import FAILSAFE_DURATION_KEY_ID, Direction, Profi
 
 
 class UnreadableWriteError(Exception):
-    """The write cannot be evaluated at all; the text is for the partner."""
+    """The write cannot be evaluated at all; the text is for the partner. `read` is what can be read of it:
+    all but the duration of a limit.
+    """
+
+    def __init__(self, text: str, read: LimitWrite | None = None) -> None:
+        super().__init__(text)
+        self.read = read
 
 
 def read_limits(
@@ -43,25 +49,26 @@ def _read_limit(
     # A complete write may leave out flag or value; only the end of the limit is removed that way.
     active = before.is_limit_active if after.is_limit_active is None else after.is_limit_active
     value = before.value if after.value is None else after.value
-    return LimitWrite(
+    write = LimitWrite(
         direction=profile.direction,
         active=bool(active),
         value_w=magnitude(
             profile, value, accept_positive=tolerant and profile.direction is Direction.PRODUCTION
         ),
-        duration_s=_duration(request, after, utc),
     )
+    try:
+        return replace(write, duration_s=_duration(request, after, utc))
+    except DecodeError as error:
+        raise UnreadableWriteError(str(error), write) from error
 
 
 def _duration(request: WriteRequest, after: LoadControlLimitData, utc: datetime) -> float | Unchanged | None:
+    """Raises DecodeError."""
     if after.time_period is None or after.time_period.end_time is None:
         return None
     if not _names_end(request, after.limit_id):
         return UNCHANGED
-    try:
-        return seconds_until(after.time_period.end_time, utc)
-    except DecodeError as error:
-        raise UnreadableWriteError(str(error)) from error
+    return seconds_until(after.time_period.end_time, utc)
 
 
 def _names_end(request: WriteRequest, limit_id: int | None) -> bool:

@@ -242,12 +242,19 @@ def _received(order: OrderReceived) -> str:
     if not order.active:
         return f"the control box lifts its limit on {order.direction}"
     value = "no value" if order.value_w is None else f"{order.value_w:.0f} W"
+    if order.wrong_sign_w is not None:
+        value = f"{order.wrong_sign_w:+.0f} W as written"
     lasting = "" if order.duration_s is None else f" for {order.duration_s:.0f} s"
+    if not order.duration_readable:
+        lasting = " for a time that cannot be read"
     return f"the control box limits {order.direction} to {value}{lasting}"
 
 
 def _order_values(order: OrderReceived) -> dict[str, RecordValue]:
+    """`written_mw` is there only for a wrong sign: the value as it stood on the wire."""
+    written = {} if order.wrong_sign_w is None else {"written_mw": _milli(order.wrong_sign_w)}
     return {
+        **written,
         "direction": _UNKNOWN if order.direction is None else order.direction.value,
         "peer_ski": order.peer_ski,
         "msg_counter": order.msg_counter,

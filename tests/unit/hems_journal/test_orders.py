@@ -202,6 +202,14 @@ def test_a_refused_order_is_evidence_and_leaves_the_running_one_alone() -> None:
     assert (refused.text, refused.values["rule"]) == ("the value is negative", "LPC-910")
 
 
+def test_a_wrong_sign_is_recorded_as_it_was_written() -> None:
+    bench = limited()
+    bench.order(-3000.0, accepted=False, direction=Direction.PRODUCTION)
+    received = bench.entries[-2]
+    assert received.text == "the control box limits production to +3000 W as written for 900 s"
+    assert received.values["written_mw"] == 3_000_000
+
+
 def test_an_order_that_nobody_can_read_is_evidence_too() -> None:
     bench = limited()
     bench.recorder.order_received(

@@ -10,6 +10,7 @@ from eebus.spine.events import PeerDiscovered
 from eebus.usecases.events import (
     EnergyGuardChanged,
     FailsafeChanged,
+    FailsafeRefused,
     LimitKind,
     LimitStateChanged,
     OrderReceived,
@@ -70,8 +71,27 @@ def change(after: LimitState, limit_w: float | None, kind: LimitKind | None) -> 
         ),
         (
             order(accepted=False, value_w=-1000.0, reason="negative value", rule="LPC-902"),
-            "Steuerbox AABB CCDD… limits consumption to -1.00 kW for 900 s: "
+            "Steuerbox AABB CCDD… limits consumption to -1.00 kW as written for 900 s: "
             "refused, negative value (LPC-902)",
+        ),
+        (
+            order(direction=P, accepted=False, value_w=-3000.0, reason="wrong sign", rule="LPP-907/1"),
+            "Steuerbox AABB CCDD… limits feed-in to +3.00 kW as written for 900 s: "
+            "refused, wrong sign (LPP-907/1)",
+        ),
+        (
+            order(accepted=False, duration_s=None, duration_readable=False, reason="'P1M' is not a duration"),
+            "Steuerbox AABB CCDD… limits consumption to 4.20 kW for a time that cannot be read: "
+            "refused, 'P1M' is not a duration (LPC-910)",
+        ),
+        (
+            FailsafeRefused(BOX, -1.0, None, 3600.0, "too short"),
+            "Steuerbox AABB CCDD… writes the failsafe values -1 W of consumption and a duration of 3600 s: "
+            "refused, too short",
+        ),
+        (
+            FailsafeRefused(BOX, None, None, None, "there is no key 9"),
+            "Steuerbox AABB CCDD… writes failsafe values: refused, there is no key 9",
         ),
         (
             change(LimitState.FAILSAFE, 4200.0, LimitKind.SELF_IMPOSED),

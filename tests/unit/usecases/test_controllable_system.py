@@ -26,6 +26,7 @@ from eebus.usecases.controllable_system import ControllableSystemSettings
 from eebus.usecases.events import (
     EnergyGuardChanged,
     FailsafeChanged,
+    FailsafeRefused,
     HeartbeatReceived,
     LimitKind,
     LimitStateChanged,
@@ -742,9 +743,65 @@ def test_an_unreadable_order_is_evidence_all_the_same() -> None:
     house.tester.heartbeat()
     house.tester.write("LoadControl", _with_end("soon"))
     [order] = [event for event in house.node.log if isinstance(event, OrderReceived)]
-    assert (order.direction, order.peer_ski, order.accepted, order.value_w) == (None, BOX_SKI, False, None)
+    assert (order.peer_ski, order.accepted, order.rule) == (BOX_SKI, False, "LPC-003/1")
     assert "soon" in order.reason
     assert PersistOrder(order) in house.node.log
+
+
+def test_what_can_be_read_of_an_order_with_a_strange_duration_is_told() -> None:
+    house = House().bring_to(CONTROLLED)
+    assert house.tester.write("LoadControl", _with_end("P1M")) == NACK
+    order = [event for event in house.node.log if isinstance(event, OrderReceived)][-1]
+    assert (order.direction, order.value_w, order.active) == (Direction.CONSUMPTION, 4200.0, True)
+    assert (order.duration_s, order.duration_readable) == (None, False)
+
+
+@pytest.mark.parametrize(("profile", "written_w"), [(LPC, -3000.0), (LPP, 3000.0)])
+def test_a_wrong_sign_is_told_as_it_was_written(profile: Profile, written_w: float) -> None:
+    house = House(profile).bring_to(CONTROLLED)
+    assert house.message(14, -3000.0) == NACK
+    order = [event for event in house.node.log if isinstance(event, OrderReceived)][-1]
+    assert order.wrong_sign_w == written_w
+
+
+def test_a_number_out_of_range_is_refused_in_plain_words() -> None:
+    house = House().bring_to(CONTROLLED)
+    item = LoadControlLimitData(limit_id=0, is_limit_active=True, value=ScaledNumber(number=2**63, scale=0))
+    assert house.tester.write("LoadControl", limits_of(item)) not in (ACK, None)
+    order = [event for event in house.node.log if isinstance(event, OrderReceived)][-1]
+    assert order.reason.endswith("loadControlLimitData[0].value.number must be at most 9223372036854775807")
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (KeyValue(duration="PT1H"), (None, 3600.0, "at least 2 h")),
+        (KeyValue(duration="PT25H"), (None, 90000.0, "maximum")),
+        (KeyValue(duration="P1M"), (None, None, "not a duration")),
+        (KeyValue(scaled_number=ScaledNumber(number=-1, scale=0)), (-1.0, None, "negative")),
+    ],
+)
+def test_refused_failsafe_values_are_told_with_the_reason(
+    value: KeyValue, told: tuple[float | None, float | None, str]
+) -> None:
+    house = House().bring_to(CONTROLLED)
+    key = 0 if value.scaled_number else 1
+    assert house.tester.write("DeviceConfiguration", key_item(key, value)) == NACK
+    [refused] = [event for event in house.node.log if isinstance(event, FailsafeRefused)]
+    assert (refused.by_ski, refused.consumption_w, refused.duration_s) == (BOX_SKI, *told[:2])
+    assert told[2] in refused.reason
+
+
+def test_failsafe_values_in_the_wrong_state_or_not_stored_are_told_as_refused() -> None:
+    house = House()
+    assert house.failsafe_limit(5001.0) == NACK
+    house.bring_to(CONTROLLED)
+    house.node.disk_works = False
+    assert house.failsafe_limit(5002.0) == NACK
+    refused = [event for event in house.node.log if isinstance(event, FailsafeRefused)]
+    assert [event.consumption_w for event in refused] == [5001.0, 5002.0]
+    assert "in control" in refused[0].reason
+    assert "not be stored" in refused[1].reason
 
 
 @pytest.mark.parametrize("limit_id", [None, 99])
