@@ -4,17 +4,21 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 MOST_EVENTS = 256
-"""So many events are kept while the broker is away; then the oldest give way."""
+"""So many events are kept while the broker is away; then the oldest give way, refused commands first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One message. `payload` empty and `retain`: the broker forgets the topic."""
+    """One message. `payload` empty and `retain`: the broker forgets the topic.
+
+    `yields`: an event that gives way before any other when too many wait.
+    """
 
     topic: str
     payload: str
     qos: int = 1
     retain: bool = True
+    yields: bool = False
 
 
 class Outbox:
@@ -37,8 +41,8 @@ class Outbox:
         if message.retain:
             self._waiting[message.topic] = message
             return
-        if self._events >= MOST_EVENTS:
-            self._drop_oldest_event()
+        if self._events >= MOST_EVENTS and not self._has_made_room(message):
+            return
         self._numbered += 1
         self._events += 1
         self._waiting[self._numbered] = message
@@ -59,8 +63,13 @@ class Outbox:
         for key in [key for key, message in self._waiting.items() if message.retain]:
             del self._waiting[key]
 
-    def _drop_oldest_event(self) -> None:
-        key = next(key for key, message in self._waiting.items() if not message.retain)
-        del self._waiting[key]
-        self._events -= 1
+    def _has_made_room(self, message: Outgoing) -> bool:
+        """Drop the oldest event that yields, else the oldest of all; nothing gives way to one that yields."""
         self.lost_events += 1
+        events = [(key, each) for key, each in self._waiting.items() if not each.retain]
+        dropped = next((key for key, each in events if each.yields), None)
+        if dropped is None and message.yields:
+            return False
+        del self._waiting[events[0][0] if dropped is None else dropped]
+        self._events -= 1
+        return True

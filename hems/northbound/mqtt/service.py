@@ -10,6 +10,7 @@ import json
 import logging
 import random
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Protocol
 
 from adapters.mqtt.broker import Listener, Message
@@ -26,12 +27,13 @@ from hems.northbound.home_assistant.housekeeping import (
     own_document,
 )
 from hems.northbound.home_assistant.rules import faults_of_all, faults_of_device, faults_of_single
+from hems.northbound.home_assistant.sentences import Sentences
 from hems.northbound.home_assistant.site import Site
 from hems.northbound.home_assistant.words import Language
 from hems.northbound.moment import Moment
-from hems.northbound.mqtt.commands import CommandRefused, Commands, OwnLimit
+from hems.northbound.mqtt.commands import Cause, CommandRefused, Commands, OwnLimit
 from hems.northbound.mqtt.connection import OFFLINE, ONLINE
-from hems.northbound.mqtt.happenings import Happenings, own_limit_event, refused_command_event
+from hems.northbound.mqtt.happenings import Happenings
 from hems.northbound.mqtt.house_energy import HouseEnergy
 from hems.northbound.mqtt.outbox import Outgoing
 from hems.northbound.mqtt.payloads import (
@@ -40,6 +42,7 @@ from hems.northbound.mqtt.payloads import (
     gateway_measurement,
     gateway_state,
 )
+from hems.northbound.mqtt.refusals import Refusals
 from hems.northbound.mqtt.topics import Topics
 from hems.store.errors import StoreError
 
@@ -106,7 +109,8 @@ class MqttService:
         self._spread = spread
         self._language = Language(settings.home_assistant.language)
         self._commands = Commands(most_own_limit_w)
-        self._happenings = Happenings()
+        self._refusals = Refusals()
+        self._happenings = Happenings(Sentences(self._language), most_own_limit_w)
         self._house_energy = HouseEnergy()
         self._news = asyncio.Event()
         self._in_a_hurry = False
@@ -139,7 +143,7 @@ class MqttService:
 
     def hear(self, event: object) -> None:
         """Something happened at the gateway; it is published at once."""
-        told = self._happenings.told(event, self._now_text())
+        told = self._happenings.told(event, self._now())
         if told is not None:
             self._put_event(told)
         self._hurry()
@@ -182,24 +186,31 @@ class MqttService:
             return
         try:
             wish = self._commands.judge(message, self._clock.monotonic())
-        except CommandRefused as refusal:
-            _log.warning("A command by MQTT is refused: %s", refusal)
-            self._put_event(refused_command_event(str(refusal), self._now_text()))
-            if message.retained:
-                self._connection.put(Outgoing(message.topic, ""))
-            self._published.pop(self._topics.state, None)
-        else:
             self._obey(wish)
-        self._hurry()
+        except CommandRefused as refusal:
+            self._refuse(refusal)
+            if message.retained:
+                self._clear((message.topic,))
+        else:
+            self._hurry()
 
     def _obey(self, wish: OwnLimit) -> None:
         try:
             self._gateway.set_own_limit(wish.value_w, "MQTT")
         except StoreError as error:
-            _log.error("The own limit by MQTT cannot be stored: %s", error)
-            self._put_event(refused_command_event(str(error), self._now_text()))
-        else:
-            self._put_event(own_limit_event(wish.value_w, self._now_text()))
+            raise CommandRefused(Cause.NOT_STORED, str(error)) from error
+        self._put_event(self._happenings.own_limit(wish.value_w, self._now()))
+
+    def _refuse(self, refusal: CommandRefused) -> None:
+        """The true value is shown again in any case; each cause is told once a minute."""
+        self._published.pop(self._topics.state, None)
+        if not self._refusals.worth_telling(refusal.cause, self._clock.monotonic()):
+            return
+        english = Sentences(Language.EN)
+        text = english.own_limit_refused(refusal.cause, refusal.detail, self._most_own_limit_w)
+        _log.warning("A command by MQTT: %s", text)
+        self._put_event(self._happenings.own_limit_refused(refusal, self._now()), yields=True)
+        self._hurry()
 
     # --- what goes out -------------------------------------------------------------------------------------
 
@@ -342,8 +353,8 @@ class MqttService:
         self._published[topic] = payload
         self._connection.put(Outgoing(topic, payload, qos=qos))
 
-    def _put_event(self, event: Mapping[str, object]) -> None:
-        self._connection.put(Outgoing(self._topics.event, json.dumps(event), retain=False))
+    def _put_event(self, event: Mapping[str, object], *, yields: bool = False) -> None:
+        self._connection.put(Outgoing(self._topics.event, json.dumps(event), retain=False, yields=yields))
 
     # --- small things --------------------------------------------------------------------------------------
 
@@ -361,8 +372,8 @@ class MqttService:
         for action in due:
             action()
 
-    def _now_text(self) -> str:
-        return self._clock.utc_now().isoformat(timespec="milliseconds")
+    def _now(self) -> datetime:
+        return self._clock.utc_now().astimezone()
 
 
 def _without_faults(messages: Mapping[str, str], settings: HomeAssistantSettings) -> dict[str, str]:

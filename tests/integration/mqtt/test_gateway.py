@@ -91,14 +91,17 @@ async def test_a_limit_of_the_box_is_visible_with_state_event_and_reason_within_
             event = await watcher.until_event("limit", since)
             state = next(seen for seen in watcher.seen[since:] if seen.topic == TOPICS.state)
             delays.append(max(event.at_s, state.at_s) - written_at - stopwatch.waited_s)
-            assert json.loads(event.payload)["reason"]
+            says = f"The grid operator limits consumption to {value_w / 1000.0:.2f} kW until "
+            assert json.loads(event.payload)["reason"].startswith(says)
         shown = watcher.json(TOPICS.state)
         assert shown["consumption_source"] == "grid operator"
         assert "2.00 kW" in shown["consumption_reason"]
         assert shown["consumption_state"] == "limited by the grid operator"
         assert shown["consumption_until"] is not None
         assert (await box.deactivate()).accepted
-        await watcher.until_event("release")
+        released = json.loads((await watcher.until_event("release")).payload)
+        assert released["limit_w"] is None
+        assert released["reason"] == "The grid operator no longer limits consumption"
     assert sorted(delays)[1] < 0.2, delays
 
 
@@ -134,6 +137,22 @@ async def test_an_own_limit_lowers_never_raises_and_survives_a_restart(
             await watcher.publish(TOPICS.own_limit_set, "None", qos=1)
             await watcher.until(lambda newest: json.loads(newest[TOPICS.state])["own_limit_w"] == 24_150)
             shown(5000, 24_150)
+
+
+async def test_a_flood_on_the_set_topic_is_told_once_and_the_right_command_after_it_is_taken(
+    tmp_path: Path, mosquitto: Mosquitto, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write_configuration(tmp_path, mosquitto.port)
+    async with running_gateway(path), watching(mosquitto.port) as watcher:
+        await watcher.until(_is_complete)
+        for number in range(1000):
+            await watcher.publish(TOPICS.own_limit_set, f"nonsense {number}")
+        await watcher.publish(TOPICS.own_limit_set, "4000", qos=1)
+        await watcher.until(lambda newest: json.loads(newest[TOPICS.state])["own_limit_w"] == 4000)
+        await watcher.until_event("own_limit")
+        events = [json.loads(seen.payload) for seen in watcher.seen if seen.topic == TOPICS.event]
+    assert [event["event_type"] for event in events] == ["own_limit_refused", "own_limit"]
+    assert len([record for record in caplog.records if "was refused" in record.getMessage()]) == 1
 
 
 async def test_the_birth_of_home_assistant_brings_everything_again(

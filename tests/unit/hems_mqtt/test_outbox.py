@@ -60,6 +60,18 @@ def test_of_too_many_events_the_oldest_give_way_and_are_counted() -> None:
     assert _drained(outbox)[0] == "3"
 
 
+def test_events_that_yield_give_way_to_others_and_never_the_other_way_round() -> None:
+    outbox = Outbox()
+    outbox.put(Outgoing("event", "order", retain=False))
+    for number in range(MOST_EVENTS):
+        outbox.put(Outgoing("event", f"refused {number}", retain=False, yields=True))
+    for number in range(MOST_EVENTS - 1):
+        outbox.put(Outgoing("event", f"order {number}", retain=False))
+    outbox.put(Outgoing("event", "refused again", retain=False, yields=True))
+    waiting = _drained(outbox)
+    assert waiting == ["order", *(f"order {number}" for number in range(MOST_EVENTS - 1))]
+
+
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=600))
 def test_the_outbox_is_bounded_by_topics_and_events(messages: list[tuple[str, bool]]) -> None:
     outbox = Outbox()

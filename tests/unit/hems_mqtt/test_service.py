@@ -13,6 +13,7 @@ from hems.devices import Direction, Kind
 from hems.limits.reason import Reason
 from hems.northbound.home_assistant.site import Appliance
 from hems.northbound.moment import Moment
+from hems.northbound.mqtt.refusals import SILENCE_S
 from hems.northbound.mqtt.service import READ_BACK_S, REASON_INTERVAL_S, SETTLE_S, SIGN_OF_LIFE_S
 from tests.unit.hems_mqtt.house import CONTROL, DEVICES, SITE, TOPICS, Bench, MemoryBroker, a_moment, lane
 
@@ -290,6 +291,48 @@ def test_a_refused_command_is_told_and_the_true_value_shown_again() -> None:
     bench.service.turn()
     assert bench.gateway.own_limits == []
     assert bench.broker.topics_sent()[:2] == [TOPICS.event, TOPICS.state]
+
+
+def _events(bench: Bench) -> list[str]:
+    return [json.loads(m.payload)["event_type"] for m in bench.broker.sent if m.topic == TOPICS.event]
+
+
+def test_a_flood_of_nonsense_is_told_once_a_minute_and_a_right_command_is_taken_after_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bench = Bench()
+    bench.connect()
+    for number in range(3000):
+        bench.broker.arrive(TOPICS.own_limit_set, f"nonsense {number}")
+    bench.broker.arrive(TOPICS.own_limit_set, "-1")
+    bench.broker.arrive(TOPICS.own_limit_set, "4000")
+    assert bench.gateway.own_limits == [4000.0]
+    assert _events(bench) == ["own_limit_refused", "own_limit_refused", "own_limit"]
+    assert [record.getMessage() for record in caplog.records] == [
+        "A command by MQTT: The own limit was refused: 'nonsense 0' is not a number of watts",
+        "A command by MQTT: The own limit was refused: -1 W is not between 0 and 24150 W",
+    ]
+    bench.after(SILENCE_S)
+    bench.broker.arrive(TOPICS.own_limit_set, "nonsense")
+    assert _events(bench)[-1] == "own_limit_refused"
+
+
+def test_the_true_value_is_shown_again_also_when_a_refusal_is_not_told() -> None:
+    bench = Bench()
+    bench.connect()
+    for _ in range(2):
+        bench.broker.sent.clear()
+        bench.broker.arrive(TOPICS.own_limit_set, "nonsense")
+        bench.after(1.0)
+        assert TOPICS.state in bench.broker.topics_sent()
+
+
+def test_events_speak_the_set_language() -> None:
+    bench = Bench(home_assistant={"language": "de"})
+    bench.connect()
+    bench.service.hear(_order())
+    (event,) = [message for message in bench.broker.sent if message.topic == TOPICS.event]
+    assert json.loads(event.payload)["reason"] == "Der Netzbetreiber begrenzt den Bezug auf 4,20 kW"
 
 
 def test_a_command_that_cannot_be_stored_is_refused_and_the_service_goes_on() -> None:
