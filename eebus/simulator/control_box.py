@@ -6,7 +6,7 @@ Unlike a real one it does nothing by itself beyond its heartbeat: whoever drives
 import asyncio
 import contextlib
 import random as randomness
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
 from eebus.clock import Clock, SystemClock
@@ -217,13 +217,29 @@ class ControlBoxSimulator:
         return self._guard.heartbeat_age_s(ski, self._clock.monotonic())
 
     def grid_values(self, ski: Ski) -> dict[Quantity, float]:
-        """What a partner reports of its grid connection point."""
-        return self._box.grid_reader.values(ski)
+        """What a partner reports of its grid connection point; without values that are disturbed now."""
+        reader = self._box.grid_reader
+        return _undisturbed(reader.values(ski), reader.disturbed_since(ski))
+
+    def grid_disturbed_s(self, ski: Ski) -> dict[Quantity, float]:
+        """For how long a partner has flagged values of its grid connection point as disturbed."""
+        return self._lengths(self._box.grid_reader.disturbed_since(ski))
 
     def units(self, ski: Ski) -> dict[EntityPath, dict[Quantity, float]]:
-        """What the monitored units of a partner report, by entity."""
+        """What the monitored units of a partner report, by entity; without values that are disturbed now."""
         reader = self._box.unit_reader
-        return {entity: reader.values(ski, entity) for entity in reader.entities(ski)}
+        return {
+            entity: _undisturbed(reader.values(ski, entity), reader.disturbed_since(ski, entity))
+            for entity in reader.entities(ski)
+        }
+
+    def units_disturbed_s(self, ski: Ski) -> dict[EntityPath, dict[Quantity, float]]:
+        """For how long a partner has flagged values of its units as disturbed, by entity."""
+        reader = self._box.unit_reader
+        return {entity: self._lengths(reader.disturbed_since(ski, entity)) for entity in reader.entities(ski)}
+
+    def _lengths(self, since: Mapping[Quantity, float]) -> dict[Quantity, float]:
+        return {quantity: self._clock.monotonic() - at for quantity, at in since.items()}
 
     # -- faults --------------------------------------------------------------------------------------
 
@@ -293,6 +309,10 @@ class ControlBoxSimulator:
         for (partner, _counter), answer in self._answers.items():
             if partner == ski and not answer.done():
                 answer.set_exception(RemoteError("the connection ended before the answer"))
+
+
+def _undisturbed(values: Mapping[Quantity, float], disturbed: Collection[Quantity]) -> dict[Quantity, float]:
+    return {quantity: value for quantity, value in values.items() if quantity not in disturbed}
 
 
 async def _keep_nothing(_record: object) -> None:

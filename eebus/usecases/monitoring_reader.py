@@ -76,23 +76,37 @@ class MonitoringReader(Handler):
         self._poll_interval_s = poll_interval_s
         self._poll_at: float | None = None
         self._values: dict[_Source, dict[Quantity, Reading]] = {}
+        self._disturbed: dict[_Source, dict[Quantity, float]] = {}
         announce(device, entity, "MonitoringAppliance", profile.use_case, profile.scenarios)
 
     def values(self, ski: Ski, entity: EntityPath | None = None) -> dict[Quantity, float]:
-        """The usable values of an entity of a peer; without one of the first that has any."""
+        """The last usable values of an entity of a peer; without one of the first that has told any."""
         readings = self._readings_of(ski, entity)
         return {
             quantity: reading.value for quantity, reading in readings.items() if reading.value is not None
         }
+
+    def disturbed_since(self, ski: Ski, entity: EntityPath | None = None) -> dict[Quantity, float]:
+        """When, on our clock, the peer began to flag values as disturbed that it still does."""
+        if entity is None:
+            entity = self._first(ski)
+        return dict(self._disturbed.get((ski, entity), {}))
 
     def entities(self, ski: Ski) -> tuple[EntityPath, ...]:
         """The entities of a peer that report."""
         return tuple(sorted(entity for peer, entity in self._values if peer == ski))
 
     def _readings_of(self, ski: Ski, entity: EntityPath | None) -> dict[Quantity, Reading]:
-        if entity is None:
-            entity = next((found for found in self.entities(ski) if self._values[ski, found]), ())
-        return self._values.get((ski, entity), {})
+        return self._values.get((ski, self._first(ski) if entity is None else entity), {})
+
+    def _first(self, ski: Ski) -> EntityPath:
+        """The first entity of a peer that has told anything."""
+        told = (
+            entity
+            for entity in self.entities(ski)
+            if self._values[ski, entity] or self._disturbed.get((ski, entity))
+        )
+        return next(told, ())
 
     def next_deadline(self) -> float | None:
         return self._poll_at
@@ -134,6 +148,9 @@ class MonitoringReader(Handler):
             for source, values in self._values.items()
             if source[0] != ski or source[1] in reporting
         }
+        self._disturbed = {
+            source: since for source, since in self._disturbed.items() if source in self._values
+        }
         for entity in reporting:
             self._values.setdefault((ski, entity), {})
             for kind, client in self._clients.items():
@@ -162,6 +179,7 @@ class MonitoringReader(Handler):
         known = self._values[source]
         for quantity, reading in _readings(remote, source[1], self._profile).items():
             before = known.get(quantity)
+            self._note_state(source, quantity, reading, turn.now)
             if reading.value is None or not _may_replace(before, reading):
                 continue
             known[quantity] = reading
@@ -172,8 +190,16 @@ class MonitoringReader(Handler):
                     )
                 )
 
+    def _note_state(self, source: _Source, quantity: Quantity, reading: Reading, now: float) -> None:
+        disturbed = self._disturbed.setdefault(source, {})
+        if reading.state is ValueState.NORMAL:
+            disturbed.pop(quantity, None)
+        else:
+            disturbed.setdefault(quantity, now)
+
     def _forget(self, ski: Ski) -> None:
         self._values = {source: values for source, values in self._values.items() if source[0] != ski}
+        self._disturbed = {source: since for source, since in self._disturbed.items() if source[0] != ski}
         if not self._values:
             self._poll_at = None
 

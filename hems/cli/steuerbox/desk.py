@@ -167,9 +167,10 @@ class Desk:
     def _values(self) -> tuple[str, ...]:
         lines: list[str] = []
         for ski in self._partners():
-            lines += value_lines("grid", self._box.grid_values(ski))
+            lines += value_lines("grid", self._box.grid_values(ski), self._box.grid_disturbed_s(ski))
+            disturbed_s = self._box.units_disturbed_s(ski)
             for entity, values in self._box.units(ski).items():
-                lines += value_lines(f"unit [{'.'.join(map(str, entity))}]", values)
+                lines += value_lines(f"unit [{'.'.join(map(str, entity))}]", values, disturbed_s[entity])
         return tuple(lines)
 
     def _numbers(self) -> Mapping[str, object]:

@@ -92,10 +92,14 @@ def view_numbers(view: ControllableSystemView) -> Mapping[str, object]:
     return {**numbers, "failsafe_duration_s": view.failsafe_duration_s}
 
 
-def value_lines(place: str, values: Mapping[Quantity, float]) -> Iterable[str]:
-    """Measured values, one a line."""
+def value_lines(
+    place: str, values: Mapping[Quantity, float], disturbed_s: Mapping[Quantity, float]
+) -> Iterable[str]:
+    """Measured values, one a line; of those that are disturbed for how long they have been."""
     for quantity, value in values.items():
         yield f"{place} {quantity}: {measured(quantity, value)}"
+    for quantity, length_s in disturbed_s.items():
+        yield f"{place} {quantity}: disturbed for {span(length_s)}"
 
 
 def measured(quantity: Quantity, value: float) -> str:

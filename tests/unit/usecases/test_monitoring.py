@@ -241,6 +241,24 @@ def test_a_disturbed_sensor_reports_its_state_and_no_number() -> None:
     assert (item.value, item.value_state) == (None, "error")
 
 
+def test_a_reader_knows_since_when_a_value_is_disturbed() -> None:
+    bench = Bench()
+    bench.publish(power=100.0)
+    assert bench.reader.disturbed_since(METER) == {}
+    bench.wire.wait(5)
+    disturbed_at = bench.wire.now
+    bench.publish(power=Reading(None, ValueState.ERROR))
+    bench.wire.wait(20)
+    bench.publish(power=Reading(None, ValueState.ERROR), voltage_a=230.0)
+    assert bench.reader.disturbed_since(METER) == {Quantity.POWER: disturbed_at}
+    bench.wire.wait(5)
+    bench.publish(power=100.0)
+    assert bench.reader.disturbed_since(METER) == {}
+    bench.publish(power=Reading(None, ValueState.ERROR))
+    bench.wire.cut(METER, READER)
+    assert bench.reader.disturbed_since(METER) == {}
+
+
 def test_power_is_told_once_a_second_at_most_and_the_last_value_is_never_lost() -> None:
     bench = Bench()
     bench.publish(power=1.0)
