@@ -89,6 +89,11 @@ class BrokerConnection:
         return address_of(self._settings)
 
     @property
+    def hides_retained(self) -> bool:
+        """Whether retained messages that come at once look like others: MQTT 3.1.1 drops the flag."""
+        return self._protocol is not ProtocolVersion.V5
+
+    @property
     def waiting(self) -> int:
         """How many messages wait to be published."""
         return len(self._outbox)
@@ -201,7 +206,7 @@ class BrokerConnection:
     def _options(self, topic_filter: str) -> Any:
         """All but commands come with QoS 0: then a broker tells what it retains before anything newer."""
         is_command = topic_filter in self._commands
-        if self._protocol is not ProtocolVersion.V5:
+        if self.hides_retained:
             return int(is_command)
         return SubscribeOptions(qos=int(is_command), retainAsPublished=is_command)
 

@@ -4,6 +4,7 @@ Powers are watts, energies kilowatt hours. Signs are those that Home Assistant e
 production positive, battery positive while it discharges.
 """
 
+import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -29,6 +30,7 @@ LONGEST_LIST = 10
 SAMPLE_AGE_S = 30.0
 """A measured value that is older is unknown."""
 HEARTBEAT_STEP_S = 10
+GONE = "it is no longer in the configuration of the gateway"
 STARTING_S = 30.0
 """The time in which a gateway that has just started reaches its devices."""
 
@@ -77,6 +79,17 @@ def device_state(device: DeviceStatus, language: Language) -> Json:
     for lane in device.lanes:
         document |= _lane(lane, language)
     return document
+
+
+def gone_state(former: bytes) -> Json | None:
+    """The last state of a device that is gone, from its former one; None where that cannot be read."""
+    try:
+        document = json.loads(former)
+    except ValueError:
+        return None
+    if not isinstance(document, dict):
+        return None
+    return document | {"connected": _switch(False), "connection": {"trouble": GONE}}
 
 
 def device_measurement(device: DeviceStatus, energies_wh: Mapping[str, float]) -> Json:

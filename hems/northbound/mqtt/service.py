@@ -41,6 +41,7 @@ from hems.northbound.mqtt.payloads import (
     device_state,
     gateway_measurement,
     gateway_state,
+    gone_state,
 )
 from hems.northbound.mqtt.refusals import Refusals
 from hems.northbound.mqtt.topics import Topics
@@ -78,6 +79,10 @@ class Outlet(Protocol):
     """What the service needs of the connection."""
 
     on_session: list[Callable[[], None]]
+
+    @property
+    def hides_retained(self) -> bool:
+        """Whether a retained message that comes at once cannot be told from others."""
 
     def listen(self, topic_filter: str, listener: Listener, *, commands: bool = False) -> None:
         """Let `listener` hear what matches from the next connection on."""
@@ -118,7 +123,7 @@ class MqttService:
         self._read_back = False
         self._announced: Site | None = None
         self._found: dict[str, Found] = {}
-        self._leftovers: set[str] = set()
+        self._leftovers: dict[str, bytes] = {}
         self._published: dict[str, str] = {}
         self._shown: dict[str, tuple[Mapping[str, object], float]] = {}
         self._measured_at_s = 0.0
@@ -134,9 +139,9 @@ class MqttService:
         connection.on_session.append(self._session_began)
         connection.listen(self._topics.status, self._hear_status)
         connection.listen(f"{self._topics.root}/devices/+/+", self._hear_leftover)
+        for topic_filter in config_filters(home_assistant.prefix):
+            connection.listen(topic_filter, self._hear_document)
         if home_assistant.enabled:
-            for topic_filter in config_filters(home_assistant.prefix):
-                connection.listen(topic_filter, self._hear_document)
             connection.listen(home_assistant.status_topic, self._hear_home_assistant)
         if self._settings.commands:
             connection.listen(self._topics.own_limit_set, self._hear_own_limit, commands=True)
@@ -175,7 +180,7 @@ class MqttService:
 
     def _hear_leftover(self, message: Message) -> None:
         if message.retained and message.payload:
-            self._leftovers.add(message.topic)
+            self._leftovers[message.topic] = message.payload
 
     def _hear_home_assistant(self, message: Message) -> None:
         if message.payload == ONLINE.encode() and self._announced is not None:
@@ -189,10 +194,10 @@ class MqttService:
             self._obey(wish)
         except CommandRefused as refusal:
             self._refuse(refusal)
-            if message.retained:
-                self._clear((message.topic,))
         else:
             self._hurry()
+        if message.retained or self._connection.hides_retained:
+            self._clear((message.topic,))
 
     def _obey(self, wish: OwnLimit) -> None:
         try:
@@ -251,6 +256,9 @@ class MqttService:
         self._announced = site
         if self._settings.home_assistant.enabled:
             self._publish_documents(site)
+        else:
+            self._clear(tuple(self._found))
+            self._found.clear()
         self._clear_leftovers(site)
 
     def _publish_documents(self, site: Site) -> None:
@@ -287,15 +295,23 @@ class MqttService:
             self._connection.put(Outgoing(topic, ""))
 
     def _clear_leftovers(self, site: Site) -> None:
-        """Statuses and states of devices that are gone.
+        """States of devices that are gone; their statuses stay and say `offline`.
 
-        Home Assistant listens to them until it has removed the device, and warns about an empty state.
+        Home Assistant listens to them until it has removed the device, and warns about an empty state. Where
+        it keeps the device (the discovery prefix was changed), the device must not look alive for ever.
         """
         present = {self._topics.device(appliance.name).root for appliance in site.appliances}
-        absent = tuple(topic for topic in self._leftovers if topic.rpartition("/")[0] not in present)
+        gone = {t: said for t, said in self._leftovers.items() if t.rpartition("/")[0] not in present}
         self._leftovers.clear()
-        if absent:
-            self._do_later(2 * SETTLE_S, lambda: self._clear(absent))
+        states = tuple(topic for topic in gone if not topic.endswith("/status"))
+        for topic in gone.keys() - set(states):
+            if gone[topic] != OFFLINE.encode():
+                self._connection.put(Outgoing(topic, OFFLINE))
+        for topic in states:
+            if topic.endswith("/state") and (last := gone_state(gone[topic])) is not None:
+                self._connection.put(Outgoing(topic, to_text(last)))
+        if states:
+            self._do_later(2 * SETTLE_S, lambda: self._clear(states))
 
     def _tell_again(self) -> None:
         """Home Assistant has started: it gets everything anew, and hears once more of what has been removed.

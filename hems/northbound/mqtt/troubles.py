@@ -65,6 +65,8 @@ _PLAIN = (
     (r"name or service not known|name resolution|nodename nor", "its name is not known; see mqtt.host"),
     (r"no route to host|network is unreachable", "there is no way to it in the network"),
     (r"session taken over", "another client has our name; two gateways need two values of mqtt.gateway_id"),
+    (r"\[code:128\]", "it ended the connection without a reason"),
+    (r"\[code:139\]", "it was stopped"),
     (r"unexpected disconnection|\[code:7\]|connection.*lost|not currently connected|reset by peer",
      "the connection is gone"),
 )  # fmt: skip

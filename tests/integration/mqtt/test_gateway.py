@@ -139,6 +139,18 @@ async def test_an_own_limit_lowers_never_raises_and_survives_a_restart(
             shown(5000, 24_150)
 
 
+async def test_with_mqtt_3_1_1_no_retained_command_stays_at_the_broker(
+    tmp_path: Path, mosquitto: Mosquitto
+) -> None:
+    path = write_configuration(tmp_path, mosquitto.port, mqtt=", protocol: '3.1.1'")
+    async with watching(mosquitto.port) as watcher, running_gateway(path):
+        await watcher.until(_is_complete)
+        await watcher.publish(TOPICS.own_limit_set, "1500", qos=1, retain=True)
+        await watcher.until(lambda newest: json.loads(newest[TOPICS.state])["own_limit_w"] == 1500)
+        await watcher.until(lambda newest: TOPICS.own_limit_set not in newest)
+        assert TOPICS.own_limit_set not in await retained_at(mosquitto.port)
+
+
 async def test_a_flood_on_the_set_topic_is_told_once_and_the_right_command_after_it_is_taken(
     tmp_path: Path, mosquitto: Mosquitto, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -230,11 +242,22 @@ async def test_a_renamed_device_leaves_no_duplicate_and_no_orphan(
             await watcher.until(_is_complete)
         async with running_gateway(write_configuration(tmp_path, mosquitto.port, name="cellar")):
             await watcher.until(lambda newest: TOPICS.device("cellar").measurement in newest)
-            await watcher.until(lambda newest: not any("battery" in topic for topic in newest))
+            await watcher.until(lambda newest: {t for t in newest if "battery" in t} == {BATTERY.status})
+            assert watcher.newest[BATTERY.status] == "offline"
         cleared = [seen.topic for seen in watcher.seen if seen.payload == ""]
         documents = await retained_at(mosquitto.port, "homeassistant/#")
         assert documents.keys() == {DOCUMENT, "homeassistant/device/hems_home_cellar/config"}
-        assert set(cleared) == {BATTERY_DOCUMENT, BATTERY.status, BATTERY.state, BATTERY.measurement}
+        assert set(cleared) == {BATTERY_DOCUMENT, BATTERY.state, BATTERY.measurement}
+
+
+async def test_switched_off_home_assistant_loses_our_documents(tmp_path: Path, mosquitto: Mosquitto) -> None:
+    on = write_configuration(tmp_path, mosquitto.port)
+    async with running_gateway(on), watching(mosquitto.port) as watcher:
+        await watcher.until(_is_complete)
+    off = write_configuration(tmp_path, mosquitto.port, mqtt=", home_assistant: {enabled: false}")
+    async with running_gateway(off), watching(mosquitto.port) as watcher:
+        await watcher.until(lambda newest: not any(topic.startswith("homeassistant/") for topic in newest))
+        await watcher.until(lambda newest: newest.keys() == ALL - {DOCUMENT, BATTERY_DOCUMENT})
 
 
 async def test_a_changed_form_moves_the_documents(tmp_path: Path, mosquitto: Mosquitto) -> None:

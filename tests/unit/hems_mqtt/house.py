@@ -194,6 +194,7 @@ class MemoryBroker:
     """Retains like a broker and hands back what was subscribed."""
 
     def __init__(self) -> None:
+        self.hides_retained = False
         self.on_session: list[Callable[[], None]] = []
         self.retained: dict[str, str] = {}
         self.sent: list[Outgoing] = []

@@ -13,6 +13,7 @@ from hems.devices import Direction, Kind
 from hems.limits.reason import Reason
 from hems.northbound.home_assistant.site import Appliance
 from hems.northbound.moment import Moment
+from hems.northbound.mqtt.payloads import GONE
 from hems.northbound.mqtt.refusals import SILENCE_S
 from hems.northbound.mqtt.service import READ_BACK_S, REASON_INTERVAL_S, SETTLE_S, SIGN_OF_LIFE_S
 from tests.unit.hems_mqtt.house import CONTROL, DEVICES, SITE, TOPICS, Bench, MemoryBroker, a_moment, lane
@@ -192,7 +193,7 @@ def test_a_renamed_device_leaves_nothing_behind_and_its_document_goes_first() ->
     wallbox = TOPICS.device("wallbox")
     assert left == {wallbox.status, wallbox.state, wallbox.measurement}
     second.after(2 * SETTLE_S)
-    assert not [topic for topic in second.broker.retained if "wallbox" in topic]
+    assert [topic for topic in second.broker.retained if "wallbox" in topic] == [wallbox.status]
     assert "homeassistant/device/hems_g1_garage/config" in second.broker.retained
 
 
@@ -221,6 +222,41 @@ def test_home_assistant_that_was_away_hears_of_the_removal_at_its_birth() -> Non
     second.broker.arrive(STATUS, "online")
     second.after(1.0)
     assert WALLBOX_DOCUMENT not in second.broker.topics_sent()
+
+
+def test_a_device_that_is_gone_says_so_before_its_states_are_emptied() -> None:
+    """Where somebody still has its document, it must not look alive for ever."""
+    first = Bench()
+    first.connect()
+    second = _renamed(_after_restart(first.broker))
+    second.connect()
+    wallbox = TOPICS.device("wallbox")
+    assert second.broker.retained[wallbox.status] == "offline"
+    last = json.loads(second.broker.retained[wallbox.state])
+    assert (last["connected"], last["connection"]["trouble"]) == ("OFF", GONE)
+    assert last["consumption_setpoint_w"] == 4140
+    second.after(2 * SETTLE_S)
+    assert second.broker.retained[wallbox.status] == "offline"
+    assert wallbox.state not in second.broker.retained
+    third = _renamed(_after_restart(second.broker))
+    third.connect()
+    assert wallbox.status not in third.broker.topics_sent(), "it has said so already"
+
+
+@pytest.mark.parametrize("form", ["device", "single"])
+def test_switched_off_home_assistant_loses_our_documents_and_nobody_elses(form: str) -> None:
+    broker = MemoryBroker()
+    broker.retained["homeassistant/device/zigbee/config"] = '{"origin":{"name":"z2m"}}'
+    first = Bench(broker, home_assistant={"form": form})
+    first.connect()
+    second = Bench(_after_restart(broker), home_assistant={"enabled": False, "form": form})
+    second.connect()
+    left = [topic for topic in second.broker.retained if topic.startswith("homeassistant/")]
+    assert left == ["homeassistant/device/zigbee/config"]
+    second.broker.topics_sent()
+    second.broker.arrive(STATUS, "online")
+    second.after(2.0)
+    assert not [topic for topic in second.broker.topics_sent() if topic.startswith("homeassistant/")]
 
 
 def test_documents_of_other_clients_stay() -> None:
@@ -352,6 +388,18 @@ def test_a_retained_command_is_refused_and_cleared() -> None:
     bench.connect()
     assert bench.gateway.own_limits == []
     assert TOPICS.own_limit_set not in broker.retained
+
+
+def test_where_a_command_may_be_retained_unseen_the_broker_forgets_it() -> None:
+    broker = MemoryBroker()
+    broker.hides_retained = True
+    bench = Bench(broker)
+    bench.connect()
+    bench.broker.arrive(TOPICS.own_limit_set, "6000")
+    bench.broker.arrive(TOPICS.own_limit_set, "nonsense")
+    cleared = [m for m in bench.broker.sent if m.topic == TOPICS.own_limit_set]
+    assert [(m.payload, m.retain) for m in cleared] == [("", True)] * 2
+    assert bench.gateway.own_limits == [6000.0]
 
 
 def test_without_commands_nobody_listens_to_the_set_topic() -> None:

@@ -20,6 +20,8 @@ _FOREIGN = "Hostname mismatch, certificate is not valid for 'x'. (_ssl.c:1006)"
         ("[Errno 113] No route to host", "there is no way to it in the network"),
         ("Operation timed out", "it does not answer"),
         ("[code:7] The connection was lost.", "the connection is gone"),
+        ("[code:128] Unspecified error", "it ended the connection without a reason"),
+        ("[code:139] Server shutting down", "it was stopped"),
         ("[code:142] Session taken over", "another client has our name"),
         (f"{_VERIFY}self-signed certificate (_ssl.c:1006)", "its certificate is not trusted (self-signed"),
         (f"{_VERIFY}{_FOREIGN}", "its certificate is for another name; see mqtt.host"),
