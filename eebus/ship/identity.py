@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -16,6 +16,8 @@ from eebus.ship.der import CertificateKey, read_certificate_key
 
 _VALIDITY = timedelta(days=50 * 365)
 _CLOCK_DOUBT = timedelta(days=1)
+_FIRST_DATE = datetime(2026, 1, 1, tzinfo=UTC)
+"""Before it this program did not exist: a clock that shows less is not set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +53,13 @@ def make_identity(
 ) -> Identity:
     """Make a P-256 key (or take ``key``) and a self-signed certificate for it that is valid for 50 years.
 
-    ``now`` is an aware date; the validity starts a day earlier because peers' clocks differ. Raises
-    LocalError when ``common_name`` is empty or longer than 64 characters.
+    ``now`` is an aware date; the validity starts a day earlier because peers' clocks differ. A clock that is
+    not set must not make a certificate that has ended once it is: then the validity starts with the program.
+    Raises LocalError when ``common_name`` is empty or longer than 64 characters.
     """
     if not 1 <= len(common_name) <= 64:
         raise LocalError("the common name of a certificate needs 1 to 64 characters")
+    made_at = max(now, _FIRST_DATE)
     private_key = key or ec.generate_private_key(ec.SECP256R1())
     name = x509.Name(
         [
@@ -69,8 +73,8 @@ def make_identity(
         .issuer_name(name)
         .public_key(private_key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - _CLOCK_DOUBT)
-        .not_valid_after(now + _VALIDITY)
+        .not_valid_before(made_at - _CLOCK_DOUBT)
+        .not_valid_after(made_at + _VALIDITY)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(private_key.public_key()), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(_signing_only(), critical=True)

@@ -68,6 +68,13 @@ def test_certificate_as_the_specification_wants_it() -> None:
     public_key.verify(certificate.signature, certificate.tbs_certificate_bytes, ec.ECDSA(hashes.SHA256()))
 
 
+def test_a_clock_that_is_not_set_makes_no_certificate_that_has_ended() -> None:
+    identity = make_identity("early", now=datetime(1970, 1, 1, tzinfo=UTC))
+    certificate = x509.load_der_x509_certificate(der_of(identity))
+    assert certificate.not_valid_before_utc < NOW
+    assert certificate.not_valid_after_utc > NOW + timedelta(days=40 * 365)
+
+
 def test_keys_are_made_anew() -> None:
     assert make_identity("a", now=NOW).ski != make_identity("a", now=NOW).ski
 
