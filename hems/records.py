@@ -88,7 +88,7 @@ class Records:
     def troubles(self) -> list[str]:
         """What is wrong with the disk, in plain words."""
         health, found = self._disk.health(), []
-        if not health.good:
+        if not health.good and (not health.trouble or health.trouble != self.state.trouble):
             found.append(f"the disk: {health.trouble or f'{health.waiting} changes wait to be written'}")
         if self.state.trouble:
             found.append(f"nothing can be stored: {self.state.trouble}")
@@ -97,6 +97,8 @@ class Records:
                 f"{self._journal.waiting} entries wait" if self._journal.waiting else "nothing waits yet"
             )
             found.append(f"the journal cannot be written: {self._journal.trouble}; {waiting}")
+        if self._journal.lost_file:
+            found.append(f"what is recorded is lost: {self._journal.lost_file}")
         found += [
             f"the journal was damaged and began anew: keep a copy of {name} elsewhere, then delete it in "
             f"{self._directory}"
@@ -107,9 +109,14 @@ class Records:
         return found
 
     def look_again(self) -> None:
-        """Look, without waiting, whether somebody has taken care of damaged files."""
+        """Look, without waiting, whether somebody has taken care of damaged files, or taken ours away."""
         if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self._look_for_damaged())
+            self._looking = asyncio.create_task(self._look())
+
+    async def _look(self) -> None:
+        await self._look_for_damaged()
+        await self.state.look()
+        await self._journal.look()
 
     async def _look_for_damaged(self) -> None:
         self._set_aside = await self._disk.call(lambda: files_set_aside(self._directory))

@@ -7,10 +7,11 @@ from collections import deque
 from functools import partial
 from pathlib import Path
 
-from hems.journal.file import append_all, open_journal
+from hems.journal.file import JOURNAL_NAME, append_all, open_journal
 from hems.journal.record import Entry
+from hems.store.database import FileId, file_id, require_still_there
 from hems.store.disk import Disk
-from hems.store.errors import DamagedError, StoreError, UnavailableError
+from hems.store.errors import DamagedError, LostFileError, StoreError, UnavailableError
 
 MOST_WAITING = 10_000
 """Entries that may wait for a stuck disk; more are lost, counted and reported."""
@@ -30,6 +31,7 @@ class Journal:
         self._disk = disk
         self._device = device
         self._connection: sqlite3.Connection | None = None
+        self._file: FileId | None = None
         self._waiting: deque[Entry] = deque()
         self._writing = False
         self._opening: asyncio.Task[None] | None = None
@@ -39,6 +41,8 @@ class Journal:
         """Entries that found no place because the disk was stuck for too long."""
         self.trouble = ""
         """Why nothing can be written at the moment."""
+        self.lost_file = ""
+        """Why what is written will not be found again."""
 
     @classmethod
     async def open(cls, directory: Path, disk: Disk, device: str) -> "Journal":
@@ -70,6 +74,18 @@ class Journal:
         self._waiting.append(entry)
         self._empty.clear()
         self._write()
+
+    async def look(self) -> None:
+        """See whether the file still has its name; if not, what is recorded until a restart is lost."""
+        if self._connection is None or self.lost_file:
+            return
+        try:
+            await self._disk.call(partial(require_still_there, self._directory / JOURNAL_NAME, self._file))
+        except LostFileError as error:
+            self.lost_file = str(error)
+            _log.error("what is recorded is lost: %s", error)
+        except StoreError as error:
+            _log.warning("%s", error)
 
     @property
     def waiting(self) -> int:
@@ -145,8 +161,13 @@ class Journal:
 
     async def _reopen(self) -> None:
         now = self._disk.clock.utc_now()
-        self._connection = await self._disk.call(lambda: open_journal(self._directory, self._device, now))
-        self.trouble = ""
+        self._connection, self._file = await self._disk.call(
+            lambda: (
+                open_journal(self._directory, self._device, now),
+                file_id(self._directory / JOURNAL_NAME),
+            )
+        )
+        self.trouble = self.lost_file = ""
 
     def _retry_later(self, error: BaseException) -> None:
         self._note_trouble(error)

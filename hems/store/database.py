@@ -5,10 +5,12 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
-from hems.store.errors import DamagedError, StoreError, store_error
+from hems.store.errors import DamagedError, LostFileError, StoreError, store_error
 
 Migration = Sequence[str]
 """The statements that lead from one version to the next."""
+FileId = tuple[int, int]
+"""Device and number of a file."""
 
 
 def open_database(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connection:
@@ -58,6 +60,25 @@ def open_unchanging(path: Path) -> sqlite3.Connection:
         return sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True, isolation_level=None)
     except sqlite3.Error as error:
         raise store_error(f"{path} cannot be read", error) from error
+
+
+def file_id(path: Path) -> FileId | None:
+    """What tells a file from another that comes to have its name; None without one. Raises StoreError."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise store_error(f"{path} cannot be looked at", error) from error
+    return found.st_dev, found.st_ino
+
+
+def require_still_there(path: Path, opened: FileId | None) -> None:
+    """Raises LostFileError when the name no longer leads to the file that was opened by it."""
+    if file_id(path) != opened:
+        raise LostFileError(
+            f"{path} was removed or replaced while the gateway runs: put it back, then restart the gateway"
+        )
 
 
 def in_newest_form(

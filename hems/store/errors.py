@@ -29,6 +29,10 @@ class UnavailableError(StoreError):
     """The disk is full, read-only or out of order; the file itself may be good."""
 
 
+class LostFileError(UnavailableError):
+    """A file was removed or replaced while it is open: what is written to it is lost."""
+
+
 class DamagedError(StoreError):
     """The content of a file is not what was written; trying again is of no use."""
 

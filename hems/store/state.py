@@ -21,14 +21,17 @@ from eebus.ship.trust import TrustEntry, TrustList
 from eebus.usecases.events import OrderReceived, PersistFailsafe, StoredFailsafe
 from hems.metering.energy import EnergyCounter
 from hems.store.database import (
+    FileId,
     Migration,
+    file_id,
     in_newest_form,
     open_database,
     open_read_only,
     open_unchanging,
+    require_still_there,
 )
 from hems.store.disk import Disk, Job, Undo, Work
-from hems.store.errors import DamagedError, StoreError, UnavailableError, store_error
+from hems.store.errors import DamagedError, LostFileError, StoreError, UnavailableError, store_error
 
 _log = logging.getLogger(__name__)
 
@@ -164,6 +167,7 @@ class StateStore:
         self._disk = disk
         self._clock = clock
         self._connection: sqlite3.Connection | None = None
+        self._file: FileId | None = None
         self._opening: asyncio.Task[sqlite3.Connection] | None = None
         self.trouble = ""
         """Why nothing can be stored at the moment."""
@@ -189,6 +193,18 @@ class StateStore:
             self._opening.cancel()
         if self._connection is not None:
             await self._disk.leave(self._connection)
+
+    async def look(self) -> None:
+        """See whether the file still has its name; from then on changes are refused until a restart."""
+        if self._connection is None or self.trouble:
+            return
+        try:
+            await self._disk.call(self._require_file)
+        except LostFileError as error:
+            self.trouble = str(error)
+            _log.error("nothing can be stored: %s", error)
+        except StoreError as error:
+            _log.warning("%s", error)
 
     async def load(self) -> StoredState:
         """Everything stored. Raises DamagedError when it makes no sense."""
@@ -295,11 +311,12 @@ class StateStore:
         await self._put(work, WRITE_TIMEOUT_S)
 
     async def _put(self, work: Work, timeout_s: float) -> None:
-        await self._disk.transact(await self._writable(), work, timeout_s)
+        await self._disk.transact(await self._writable(), self._kept(work), timeout_s)
 
     async def _writable(self) -> sqlite3.Connection:
         """The connection; where there is none yet, it is tried again. Raises StoreError."""
         if self._connection is not None:
+            self._refuse_lost()
             return self._connection
         return await asyncio.shield(self._open_again())
 
@@ -312,7 +329,9 @@ class StateStore:
 
     async def _open(self) -> sqlite3.Connection:
         try:
-            opened = await self._disk.call(lambda: open_database(self._path, MIGRATIONS))
+            opened, self._file = await self._disk.call(
+                lambda: (open_database(self._path, MIGRATIONS), file_id(self._path))
+            )
         except StoreError as error:
             self.trouble = str(error)
             raise
@@ -323,9 +342,27 @@ class StateStore:
         if self._connection is None:
             self._open_again()
             raise UnavailableError(self.trouble)
-        job = self._disk.submit(self._connection, work)
+        self._refuse_lost()
+        job = self._disk.submit(self._connection, self._kept(work))
         job.future.add_done_callback(lambda future: future.cancelled() or future.exception())
         return job
+
+    def _refuse_lost(self) -> None:
+        """With a connection there is only one trouble: its file is gone."""
+        if self.trouble:
+            raise LostFileError(self.trouble)
+
+    def _kept(self, work: Work) -> Work:
+        """The work, refused where the file has lost its name: it would be acknowledged and never be seen."""
+
+        def checked(connection: sqlite3.Connection) -> Undo | None:
+            self._require_file()
+            return work(connection)
+
+        return checked
+
+    def _require_file(self) -> None:
+        require_still_there(self._path, self._file)
 
     def _now_ms(self) -> int:
         return _milli_of(self._clock.utc_now().timestamp())

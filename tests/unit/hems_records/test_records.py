@@ -15,7 +15,7 @@ from hems.journal.orders import OrderRecorder, Terms
 from hems.metering.energies import Energies
 from hems.records import Records
 from hems.store.disk import Disk
-from hems.store.errors import StoreError
+from hems.store.errors import StoreError, UnavailableError
 from hems.store.state import StateStore, stored_state
 
 BOX = Ski("aabb" * 10)
@@ -65,3 +65,22 @@ async def test_unknown_records_are_an_error_and_no_silence(records: Records) -> 
 
 async def test_a_healthy_disk_has_no_troubles(records: Records) -> None:
     assert records.troubles() == []
+
+
+def take_away(directory: Path) -> None:
+    for path in directory.glob("*.db*"):
+        path.unlink()
+
+
+async def test_files_that_somebody_has_taken_away_are_named_each_once(
+    records: Records, tmp_path: Path
+) -> None:
+    take_away(tmp_path)
+    with pytest.raises(UnavailableError, match="removed or replaced"):
+        await records.persist(PersistFailsafe(3000.0, None, 7200.0, BOX))
+    records.look_again()
+    assert records._looking is not None
+    await records._looking
+    state, journal = records.troubles()
+    assert f"{tmp_path}/state.db was removed or replaced" in state
+    assert f"{tmp_path}/journal.db was removed or replaced" in journal

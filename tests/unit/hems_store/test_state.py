@@ -289,6 +289,35 @@ async def test_a_file_that_cannot_be_written_counts_as_it_was_and_refuses_change
     assert (await restarted(tmp_path)).failsafe.consumption_w == 5000.0
 
 
+def removed(directory: Path) -> None:
+    for path in directory.glob(f"{STATE_NAME}*"):
+        path.unlink()
+
+
+def replaced(directory: Path) -> None:
+    (directory / "other").write_bytes((directory / STATE_NAME).read_bytes())
+    (directory / "other").rename(directory / STATE_NAME)
+
+
+@pytest.mark.parametrize("lose", [removed, replaced])
+async def test_a_write_to_a_file_that_lost_its_name_is_refused_and_not_acknowledged(
+    tmp_path: Path, lose: Callable[[Path], None]
+) -> None:
+    async with opened(tmp_path) as store:
+        await store.put_failsafe(FAILSAFE)
+        await store.look()
+        assert store.trouble == ""
+        lose(tmp_path)
+        with pytest.raises(UnavailableError, match="removed or replaced"):
+            await store.put_failsafe(replace(FAILSAFE, consumption_w=5000.0))
+        await store.look()
+        assert f"{tmp_path / STATE_NAME} was removed or replaced" in store.trouble
+        assert "restart the gateway" in store.trouble
+        with pytest.raises(UnavailableError, match="removed or replaced"):
+            store.note_own_limit(1.0)
+        assert (await store.load()).failsafe.consumption_w == 4200.0
+
+
 def _read_only(real: Callable[..., int]) -> Callable[..., int]:
     def refuse(path: object, flags: int, *more: object, **named: object) -> int:
         if flags & (os.O_RDWR | os.O_WRONLY):
