@@ -184,9 +184,9 @@ class BrokerConnection:
         for tell in self.on_session:
             tell()
         await self._subscribe(client)
-        await client.publish(self._status_topic, ONLINE, qos=1, retain=True)
         self._client = client
-        self._trouble = ""
+        self._trouble = ""  # before anybody shows states: they name the trouble of the broker
+        await client.publish(self._status_topic, ONLINE, qos=1, retain=True)
         self._retries.connected()
         _log.info("The MQTT broker %s is connected", self.address)
         while True:

@@ -63,6 +63,15 @@ async def test_everything_is_there_retained_and_by_the_rules_and_offline_after_a
     assert (retained[TOPICS.status], retained[BATTERY.status]) == ("offline", "online")
 
 
+async def test_a_start_raises_no_false_alarm(tmp_path: Path, mosquitto: Mosquitto) -> None:
+    path = write_configuration(tmp_path, mosquitto.port, failsafe_w=5000.0)
+    async with watching(mosquitto.port) as watcher, running_gateway(path):
+        await watcher.until(_is_complete)
+        states = [json.loads(seen.payload) for seen in watcher.seen if seen.topic == TOPICS.state]
+    assert {state["consumption_state"] for state in states} == {"starting, waits for the Steuerbox"}
+    assert {(state["failsafe"], state["problem"]) for state in states} == {("OFF", "OFF")}
+
+
 async def test_the_single_form_keeps_the_rules_too(tmp_path: Path, mosquitto: Mosquitto) -> None:
     path = write_configuration(
         tmp_path, mosquitto.port, mqtt=", home_assistant: {form: single, language: de}"
