@@ -174,7 +174,7 @@ async def test_second_box_is_refused_and_shown(setting: Setting, network: Networ
     other = await go("other", network.host("other", OTHER))
     await other.start(port=PORT, partners=[Partner(setting.ski, HOUSE, PORT)])
     await setting.gateway.wait_until(lambda status: status["pairing_requests"] == 1)
-    with pytest.raises(CommandFailed, match="control box"):
+    with pytest.raises(CommandFailed, match="--replace"):
         await setting.gateway.command("pair", "accept", other.ski, "--as", "control-box")
     await setting.gateway.command("pair", "accept", other.ski, "--as", "device")
     await other.ready_to_control(setting.ski)

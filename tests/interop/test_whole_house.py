@@ -128,7 +128,8 @@ async def test_a_limit_is_first_written_confirmed_by_all_and_measured_below_with
     assert after["grid_w"] == pytest.approx(LOAD_W - SUN_W + drawn_w(after), abs=NOISE_W)
 
     (told,) = [text for label, text in lines(await running.command("status")) if label == "Latest orders"]
-    assert f"limits consumption to {LIMIT_W} W; so far: measured at " in told
+    assert f"limits consumption to {LIMIT_W} W, below the minimum power of 10.50 kW" in told
+    assert "; so far: measured at " in told
 
 
 async def until_proven(running: Gateway) -> dict[str, Any]:
