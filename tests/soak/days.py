@@ -183,7 +183,9 @@ class _Day:
         self._compare("feed-in", self.feeding, feed_w, min(-grid_w, (feed_w or 0.0) + made_w), now)
 
     def calm_pace_s(self, limited_pace_s: float) -> float:
-        """How often control looks while nothing happens."""
+        """How often control looks while nothing happens; at the real pace always as it really does."""
+        if limited_pace_s <= REAL_PACE_S:
+            return REAL_PACE_S
         if self.limit_w(Basis.FEED_IN) is not None and self.house.house.plug_in_solar is not None:
             return min(limited_pace_s, METERED_PACE_S)
         limited = any(ceiling.value_w is not None for ceiling in self.limits.values())
