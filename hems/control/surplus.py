@@ -1,7 +1,6 @@
 """What readings taken together show: generation beyond the house, or what the house takes beyond it."""
 
 from collections import deque
-from dataclasses import dataclass
 
 from hems.control.credit import FALLING_S, CreditReading
 from hems.metering.measurements import PairedReading
@@ -20,15 +19,6 @@ def generation_beyond_house(paired: PairedReading) -> CreditReading:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Made:
-    """What inverters made at a moment: by measurement, and at most beside that."""
-
-    taken_s: float
-    measured_w: float
-    unmeasured_w: float
-
-
 class HouseBeyondGeneration:
     """The credit of inverters: what the house takes for certain; below zero what others feed in.
 
@@ -41,7 +31,7 @@ class HouseBeyondGeneration:
     """
 
     def __init__(self) -> None:
-        self._lately: deque[_Made] = deque()
+        self._made_lately: deque[tuple[float, float]] = deque()
         self._exceeded_since_s: float | None = None
 
     def reading(
@@ -54,18 +44,18 @@ class HouseBeyondGeneration:
         if paired is None:
             self._exceeded_since_s = None
             return None
-        self._remember(_Made(paired.taken_s, paired.most_w, unmeasured_w))
+        self._remember(paired.taken_s, paired.most_w + unmeasured_w)
         least_w, most_w = paired.least_w + paired.grid_w, paired.most_w + paired.grid_w
         too_much_w = self._too_much_w(paired, limit_w)
         if too_much_w > 0.0:
             return CreditReading(least_w - too_much_w, most_w - too_much_w, paired.taken_s)
-        made_w = max(made.measured_w + made.unmeasured_w for made in self._lately)
+        made_w = max(made_w for _, made_w in self._made_lately)
         return CreditReading(least_w, max(most_w, min(0.0, paired.grid_w + made_w)), paired.taken_s)
 
-    def _remember(self, made: _Made) -> None:
-        self._lately.append(made)
-        while self._lately[0].taken_s < made.taken_s - FALLING_S:
-            self._lately.popleft()
+    def _remember(self, taken_s: float, made_w: float) -> None:
+        self._made_lately.append((taken_s, made_w))
+        while self._made_lately[0][0] < taken_s - FALLING_S:
+            self._made_lately.popleft()
 
     def _too_much_w(self, paired: PairedReading, limit_w: float | None) -> float:
         """By how much feed-in stays above the limit; 0 as long as that may be the meter's lag."""
