@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import fcntl
 import logging
 import os
 import pwd
@@ -10,6 +9,8 @@ import shlex
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+
+from hems.exclusive import exclusive
 
 _logger = logging.getLogger(__name__)
 
@@ -27,17 +28,9 @@ def held_data_dir(path: Path) -> Iterator[None]:
     Raises DataDirError when it cannot be used or another gateway works with it.
     """
     _prepare(path)
-    descriptor = _open_lock(path)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise DataDirError(
-                f"Another gateway already works with the data directory {path}. Stop it first."
-            ) from error
+    taken = DataDirError(f"Another gateway already works with the data directory {path}. Stop it first.")
+    with exclusive(_open_lock(path), taken):
         yield
-    finally:
-        os.close(descriptor)
 
 
 def _prepare(path: Path) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from adapters.context import Sleep
 from adapters.modbus.bus import Priority
 from adapters.modbus.conversion import Steps
-from adapters.modbus.phases import Move, PhaseChange
+from adapters.modbus.phases import Move, PhaseChange, wants_all_phases
 from adapters.modbus.profile import Control, CurrentControl, Mode, PhaseSwitch, Stage, StageControl
 from adapters.modbus.registers import Registers
 from eebus.clock import Clock
@@ -166,9 +166,8 @@ class ValueLimiter(Limiter):
     async def _pauses_for_phases(self, switch: PhaseSwitch, power_w: float | None) -> bool:
         """See to it that the box runs on as many phases as the power needs; whether it pauses meanwhile."""
         await self.look(Priority.LIMIT)
-        wants_all = power_w is None or power_w >= (self.all_phases_from_w or 0.0)
-        if power_w is not None and power_w < self._steps_on_one().power_of(self._control.range.min):
-            wants_all = self._on_all
+        least_on_one_w = self._steps_on_one().power_of(self._control.range.min)
+        wants_all = wants_all_phases(power_w, self._on_all, least_on_one_w, self.all_phases_from_w or 0.0)
         move = self._change.next_move(wants_all, self._on_all, self._tools.clock.monotonic())
         if move is Move.RUN:
             return False

@@ -16,6 +16,15 @@ class Move(Enum):
     SWITCH = auto()
 
 
+def wants_all_phases(
+    power_w: float | None, on_all: bool, least_on_one_w: float, least_on_all_w: float
+) -> bool:
+    """Whether a set-point means all phases; one below the least of a single phase leaves them as they are."""
+    if power_w is not None and power_w < least_on_one_w:
+        return on_all
+    return power_w is None or power_w >= least_on_all_w
+
+
 class PhaseChange:
     """Decides when. `rest_s`: pause before and after a change; `dwell_s`: shortest time between two."""
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from adapters.modbus.conversion import Steps
-from adapters.modbus.phases import Move, PhaseChange
+from adapters.modbus.phases import Move, PhaseChange, wants_all_phases
 from adapters.simulated.battery import Battery
 from adapters.simulated.heat_pump import HeatPump
 from adapters.simulated.inverter import Inverter
@@ -101,9 +101,8 @@ class SwitchingWallbox(VirtualWallbox):
         """What it was told, as far as its phases carry it; or a pause, while they are to be switched."""
         phases, on_one = self.wallbox.car.phases, self._steps_on(1)
         on_all = self.wallbox.phases == phases
-        wants_all = power_w is None or power_w >= self._steps_on(phases).power_of(LEAST_CURRENT_A)
-        if power_w is not None and power_w < on_one.power_of(LEAST_CURRENT_A):
-            wants_all = on_all
+        least_w = [steps.power_of(LEAST_CURRENT_A) for steps in (on_one, self._steps_on(phases))]
+        wants_all = wants_all_phases(power_w, on_all, *least_w)
         move = self._change.next_move(wants_all, on_all, now)
         if move is Move.SWITCH:
             self.wallbox.switch_phases(phases if wants_all else 1)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ import click
 
 from hems.cli.client import data_dir_option, find_data_dir
 from hems.cli.options import CommandFailed, config_option, json_option, write_json
-from hems.cli.words import local_time, span
+from hems.cli.words import local_time_of, span
 
 if TYPE_CHECKING:
     from hems.journal.reading import Verification
@@ -57,10 +56,10 @@ def show(last: int, config_path: Path | None, data_dir: Path | None, as_json: bo
 def _told(order: dict[str, Any]) -> Iterator[str]:
     first = order["steps"][0]
     what = "Self-imposed" if order["self_imposed"] else "Order"
-    yield f"{what}, {_local(first['unix_ms'])}{'' if order['closed'] else ', not over'}"
+    yield f"{what}, {local_time_of(first['unix_ms'])}{'' if order['closed'] else ', not over'}"
     for step in order["steps"]:
         again = step["renewals"]
-        times = f" ({again['count']} times, last {_local(again['last_unix_ms'])})" if again else ""
+        times = f" ({again['count']} times, last {local_time_of(again['last_unix_ms'])})" if again else ""
         yield f"  {_after(step['after_ms']):>12}  {step['text']}{times}"
     if order["omitted"]:
         yield f"  {order['omitted']} steps in the middle are not shown; they are on record"
@@ -106,7 +105,7 @@ def verify(
 
 def _verified(path: Path, found: "Verification", noted: str | None) -> Iterator[str]:
     if found.records:
-        first, last = _local(found.first_unix_ms or 0), _local(found.last_unix_ms or 0)
+        first, last = local_time_of(found.first_unix_ms or 0), local_time_of(found.last_unix_ms or 0)
         yield f"{path}: {found.records} records from {first} to {last} form a whole chain."
         yield f"SHA-256 of the last one: {found.last_sha256}"
     elif found.good:
@@ -140,10 +139,6 @@ def _plain_errors() -> Iterator[None]:
         yield
     except StoreError as error:
         raise CommandFailed(f"{error}.") from error
-
-
-def _local(unix_ms: int) -> str:
-    return local_time(datetime.fromtimestamp(unix_ms / 1000.0, UTC).isoformat())
 
 
 def _after(after_ms: int) -> str:

@@ -1,6 +1,5 @@
 """`hems status`: what the running gateway does, and why."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import click
 from eebus.ids import Ski, group_ski
 from hems.cli.client import ask, data_dir_option, find_data_dir
 from hems.cli.options import CommandFailed, config_option, json_option, write_json
-from hems.cli.words import flow, local_time, power, span
+from hems.cli.words import flow, local_time, local_time_of, power, span
 
 _LABELS = {"consumption": "Consumption", "production": "Feed-in"}
 _LATEST_ORDERS = 3
@@ -98,7 +97,7 @@ def _past(event: dict[str, Any]) -> str:
     """One order, or one phase that nobody ordered: when it began, what it says now, and how far it came."""
     last = next(step for step in reversed(event["steps"]) if step["renewals"] is None)
     what = f"limited by itself: {event['text']}" if event["self_imposed"] else event["text"]
-    told = f"{_date(event['steps'][0]['unix_ms'])} {what}{_changed(event['changes'])}"
+    told = f"{local_time_of(event['steps'][0]['unix_ms'])} {what}{_changed(event['changes'])}"
     if event["closed"]:
         return f"{told}; over: {last['text']}"
     so_far = "" if last["text"] == event["text"] else f"; so far: {last['text']}"
@@ -109,8 +108,8 @@ def _changed(changes: dict[str, Any] | None) -> str:
     if changes is None:
         return ""
     if changes["count"] == 1:
-        return f", changed to that {_date(changes['last_unix_ms'])}"
-    return f", changed {changes['count']} times, to that {_date(changes['last_unix_ms'])}"
+        return f", changed to that {local_time_of(changes['last_unix_ms'])}"
+    return f", changed {changes['count']} times, to that {local_time_of(changes['last_unix_ms'])}"
 
 
 def _renewed(steps: list[dict[str, Any]]) -> str:
@@ -118,11 +117,8 @@ def _renewed(steps: list[dict[str, Any]]) -> str:
     if not renewals:
         return ""
     count = sum(each["count"] for each in renewals)
-    return f"; renewed {count} time{'s' if count > 1 else ''}, last {_date(renewals[-1]['last_unix_ms'])}"
-
-
-def _date(unix_ms: int) -> str:
-    return local_time(datetime.fromtimestamp(unix_ms / 1000.0, UTC).isoformat())
+    last = local_time_of(renewals[-1]["last_unix_ms"])
+    return f"; renewed {count} time{'s' if count > 1 else ''}, last {last}"
 
 
 def _aged(sample: dict[str, Any]) -> str:

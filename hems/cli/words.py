@@ -1,6 +1,6 @@
 """Figures as people read them."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 
 def power(power_w: float | None) -> str:
@@ -32,3 +32,8 @@ def span(seconds: float) -> str:
 def local_time(iso: str) -> str:
     """A UTC time stamp as the local date and time of this machine."""
     return datetime.fromisoformat(iso).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def local_time_of(unix_ms: int) -> str:
+    """A date of the journal as the local date and time of this machine."""
+    return local_time(datetime.fromtimestamp(unix_ms / 1000.0, UTC).isoformat())

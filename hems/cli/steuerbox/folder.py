@@ -1,12 +1,12 @@
 """The folder of a simulated Steuerbox: made where it is missing, and for one box at a time."""
 
 import contextlib
-import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from hems.cli.options import CommandFailed
+from hems.exclusive import exclusive
 
 _LOCK = "steuerbox.lock"
 
@@ -29,13 +29,8 @@ def held_folder(folder: Path) -> Iterator[None]:
         raise CommandFailed(
             f"Nothing can be written in the folder {folder}: {error.strerror}. Choose another one with --dir."
         ) from error
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise CommandFailed(
-                f"Another Steuerbox already works with the folder {folder}: stop it, or use another --dir."
-            ) from error
+    taken = CommandFailed(
+        f"Another Steuerbox already works with the folder {folder}: stop it, or use another --dir."
+    )
+    with exclusive(descriptor, taken):
         yield
-    finally:
-        os.close(descriptor)
